@@ -1,0 +1,59 @@
+"""Who is calling, and on whose account: what every other room needs to know of a caller. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+Role = Literal["owner", "finance", "member"]
+CallerKind = Literal["user", "service", "admin", "root", "session"]
+MandateStatus = Literal["active", "suspended", "closed"]
+BillingModelName = Literal["PREPAY_MANDATE", "PREPAY_USER", "POSTPAY", "UNLIMITED"]
+ClientGone = Literal["DRAIN", "STOP"]
+
+
+@dataclass(frozen=True, slots=True)
+class MandateFacts:
+    """A mandate and its billing settings, as last read; the ledger reads the money terms again under its lock."""
+
+    mandate_id: UUID
+    name: str
+    currency: str
+    status: MandateStatus
+    language: str
+    time_zone: str
+    billing_model: BillingModelName
+    credit_limit_nanos: int | None
+    markup_percent: Decimal | None
+    """The mandate's own markup; `None` takes the installation's."""
+    allowed_models: tuple[str, ...] | None
+    client_gone: ClientGone
+    users_on_first_sight: bool
+    notify_emails: tuple[str, ...]
+    notify_language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The user whom a call is for: payer, limits, language and statement are theirs."""
+
+    user_id: UUID
+    role: Role
+    language: str | None
+    display_name: str
+    email: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. `person` is the key's user, or the one whom a service key names by `x-bursar-user`."""
+
+    kind: CallerKind
+    mandate: MandateFacts | None
+    """`None` only for the root key, which belongs to no mandate."""
+    key_id: UUID | None
+    key_name: str | None
+    person: Person | None
