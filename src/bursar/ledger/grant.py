@@ -26,7 +26,7 @@ from bursar.ledger.model import (
 FUNDS_HELD_RETRY_SECONDS: Final = 2
 EXHAUSTED_BELOW_NANOS: Final = 1 * NANOS_PER_UNIT
 EXHAUSTED_BELOW_SHARE: Final = 20
-"""Unless configured, a payer counts as exhausted below 1.00 or a twentieth (5 %) of its last top-up, if that is less."""
+"""Unless configured, a payer counts as exhausted below 1.00 or 5 % of its last top-up, whichever is less."""
 
 
 def reserve(books: Books, command: Reserve, at: datetime) -> Decision:

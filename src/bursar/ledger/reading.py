@@ -1,0 +1,269 @@
+"""Filling the books: what a batch may look at, read under the locks of its accounts.
+
+Lock order is one everywhere: accounts by (mandate, id), then limit counters, each sorted. Terms, holds and remembered
+answers are read after the accounts are locked, in statements of their own, so that they are never older than the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from bursar.foundation.ids import operator_account_id
+from bursar.ledger.books import Books, InMandate, RememberedKey, scope_ids_of
+from bursar.ledger.model import (
+    Accepted,
+    Account,
+    Command,
+    Expire,
+    Extend,
+    Hold,
+    LimitCounter,
+    LimitKey,
+    MoveToWallet,
+    Post,
+    Posted,
+    Release,
+    Reserve,
+    Settle,
+    Terms,
+)
+from bursar.ledger.periods import period_bounds
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+LOCK_ACCOUNTS: Final = """
+    SELECT a.mandate_id, a.account_id, a.kind, a.credits_posted, a.debits_posted, a.debits_pending, a.version,
+           a.last_top_up_nanos
+      FROM account a JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (mandate_id, account_id)
+        ON a.mandate_id = wanted.mandate_id AND a.account_id = wanted.account_id
+     ORDER BY a.mandate_id, a.account_id
+       FOR UPDATE OF a"""
+
+OPEN_ACCOUNTS: Final = """
+    INSERT INTO account (mandate_id, account_id, kind)
+    SELECT wanted.mandate_id, wanted.account_id, wanted.kind
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS wanted (mandate_id, account_id, kind)
+      JOIN mandate USING (mandate_id)
+     ORDER BY 1, 2
+        ON CONFLICT DO NOTHING"""
+
+TERMS: Final = """
+    SELECT m.mandate_id, m.status = 'active' AS active, s.billing_model,
+           CASE WHEN s.billing_model = 'POSTPAY' THEN s.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
+           s.exhausted_below_nanos, s.max_hold_share_percent, m.time_zone, clock_timestamp() AS at,
+           EXISTS (SELECT 1 FROM spending_limit l WHERE l.mandate_id = m.mandate_id AND l.deleted_at IS NULL) AS limited
+      FROM mandate m JOIN billing_settings s ON s.mandate_id = m.mandate_id
+     WHERE m.mandate_id = ANY($1::uuid[])"""
+
+HOLDS: Final = """
+    SELECT h.mandate_id, h.hold_id, h.account_id, h.state, h.amount_nanos, h.input_bound_nanos, h.used_nanos,
+           h.limit_ids, h.limit_periods, h.expires_at, h.ttl_seconds, h.created_version, h.charged_nanos,
+           h.overrun_nanos, h.adjusted, h.resolved_at
+      FROM hold h JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (mandate_id, hold_id)
+        ON h.mandate_id = wanted.mandate_id AND h.hold_id = wanted.hold_id"""
+
+RUNNING_LIMITS: Final = """
+    SELECT l.mandate_id, l.limit_id, l.scope, l.scope_id, l.period, c.period_start, c.period_end
+      FROM spending_limit l
+      JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (mandate_id, scope, scope_id)
+        ON l.mandate_id = wanted.mandate_id AND l.scope = wanted.scope AND l.scope_id = wanted.scope_id
+      LEFT JOIN LATERAL (SELECT period_start, period_end FROM limit_counter c
+                          WHERE c.mandate_id = l.mandate_id AND c.limit_id = l.limit_id
+                          ORDER BY period_start DESC LIMIT 1) c ON true
+     WHERE l.deleted_at IS NULL
+     ORDER BY l.mandate_id, l.limit_id"""
+
+OPEN_COUNTERS: Final = """
+    INSERT INTO limit_counter (mandate_id, limit_id, period_start, period_end)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])
+        ON CONFLICT DO NOTHING"""
+
+LOCK_COUNTERS: Final = """
+    SELECT c.mandate_id, c.limit_id, c.period_start, c.period_end, c.opening_nanos + c.spent_nanos AS spent_nanos,
+           c.held_nanos, l.scope, l.scope_id, l.period, l.amount_nanos
+      FROM limit_counter c
+      JOIN unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS wanted (mandate_id, limit_id, period_start)
+        ON c.mandate_id = wanted.mandate_id AND c.limit_id = wanted.limit_id AND c.period_start = wanted.period_start
+      JOIN spending_limit l ON l.mandate_id = c.mandate_id AND l.limit_id = c.limit_id
+     ORDER BY c.mandate_id, c.limit_id, c.period_start
+       FOR UPDATE OF c"""
+
+REMEMBERED: Final = """
+    SELECT i.mandate_id, i.caller, i.route, i.key, i.body_hash, i.result
+      FROM idempotency i
+      JOIN unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS wanted (mandate_id, caller, route, key)
+        ON i.mandate_id = wanted.mandate_id AND i.caller = wanted.caller AND i.route = wanted.route
+       AND i.key = wanted.key"""
+
+POSTED: Final = """
+    SELECT t.mandate_id, t.transfer_id, t.at
+      FROM transfer t JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (mandate_id, transfer_id)
+        ON t.mandate_id = wanted.mandate_id AND t.transfer_id = wanted.transfer_id"""
+
+
+@dataclass(slots=True)
+class Reading:
+    books: Books
+    at: datetime
+    """The database's time, taken after the locks."""
+    locked_elsewhere: set[UUID]
+    """Mandates that another transaction is working on: their commands are not part of this batch."""
+
+
+def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
+    """Every account that the commands may touch, and its kind."""
+    wanted: dict[InMandate, str] = {}
+    for command in commands:
+        mandate_id = command.mandate_id
+        if isinstance(command, Reserve | Post):
+            wanted[mandate_id, command.account_id] = command.payer
+        else:
+            wanted.setdefault((mandate_id, command.account_id), _kind_of(mandate_id, command.account_id))
+        if isinstance(command, Settle | Expire | Release):
+            for kind in ("revenue", "overrun_loss"):
+                wanted[mandate_id, operator_account_id(mandate_id, kind)] = kind
+        elif isinstance(command, Post):
+            wanted[mandate_id, operator_account_id(mandate_id, "funding")] = "funding"
+        elif isinstance(command, MoveToWallet):
+            wanted[mandate_id, command.wallet_id] = "wallet"
+    return wanted
+
+
+def _kind_of(mandate_id: UUID, account_id: UUID) -> str:
+    return "pool" if account_id == mandate_id else "wallet"
+
+
+async def read_books(
+    connection: Connection, commands: Sequence[Command], *, wait: bool, unsure: bool, known: set[InMandate]
+) -> Reading:
+    """Lock the accounts and read what the commands need.
+
+    With `wait` a locked account is waited for (up to `lock_timeout`), else its mandate is left to another lane.
+    `unsure` reads also what tells whether an earlier commit of the same commands went through.
+    `known` are accounts seen before: a known one that cannot be had is locked, an unknown one may not exist yet.
+    """
+    books = Books(reserve_holds_loaded=unsure)
+    locked_elsewhere = await _lock_accounts(connection, books, accounts_of(commands), wait=wait, known=known)
+    commands = [command for command in commands if command.mandate_id not in locked_elsewhere]
+    rows = await connection.fetch(TERMS, list({command.mandate_id for command in commands}))
+    at: datetime | None = None
+    limited: dict[UUID, str] = {}
+    for row in rows:
+        mandate_id, active, model, credit_limit, below, share, time_zone, at, has_limits = row
+        books.terms[mandate_id] = Terms(mandate_id, active, model, credit_limit, below, share)
+        if has_limits:
+            limited[mandate_id] = time_zone
+    if at is None:
+        at = await connection.fetchval("SELECT clock_timestamp()")
+    await _read_holds(connection, books, commands, unsure=unsure)
+    await _read_remembered(connection, books, commands)
+    if unsure:
+        await _read_posted(connection, books, commands)
+    await _read_limits(connection, books, commands, limited, at)
+    return Reading(books, at, locked_elsewhere)
+
+
+async def _lock_accounts(
+    connection: Connection, books: Books, wanted: dict[InMandate, str], *, wait: bool, known: set[InMandate]
+) -> set[UUID]:
+    keys = list(wanted)
+    sql = LOCK_ACCOUNTS if wait else LOCK_ACCOUNTS + " SKIP LOCKED"
+    for row in await connection.fetch(sql, [k[0] for k in keys], [k[1] for k in keys]):
+        books.accounts[row[0], row[1]] = Account(*row)
+    missing = [key for key in keys if key not in books.accounts]
+    unknown = [key for key in missing if key not in known]
+    if unknown:
+        await connection.execute(
+            OPEN_ACCOUNTS, [k[0] for k in unknown], [k[1] for k in unknown], [wanted[k] for k in unknown]
+        )
+        for row in await connection.fetch(sql, [k[0] for k in unknown], [k[1] for k in unknown]):
+            books.accounts[row[0], row[1]] = Account(*row)
+    known.update(books.accounts)
+    if wait:
+        return set()
+    return {key[0] for key in keys if key not in books.accounts and key in known}
+
+
+async def _read_holds(connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool) -> None:
+    kinds = (Settle, Extend, Release, Expire, Reserve) if unsure else (Settle, Extend, Release, Expire)
+    # A repeated reserve of the holds API carries a key, and is answered from `remembered`.
+    wanted = {(c.mandate_id, c.hold_id) for c in commands if isinstance(c, kinds)}
+    if not wanted:
+        return
+    for row in await connection.fetch(HOLDS, [w[0] for w in wanted], [w[1] for w in wanted]):
+        legs = tuple([LimitKey(*leg) for leg in zip(row[7], row[8], strict=True)])
+        before, after = tuple(row)[:7], tuple(row)[9:]
+        books.holds[row[0], row[1]] = Hold(*(*before, legs, *after))
+
+
+async def _read_remembered(connection: Connection, books: Books, commands: Sequence[Command]) -> None:
+    wanted: set[RememberedKey] = set()
+    for command in commands:
+        if not isinstance(command, Expire) and command.idempotency is not None:
+            key = command.idempotency
+            wanted.add((command.mandate_id, key.caller, key.route, key.key))
+    if not wanted:
+        return
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    for row in await connection.fetch(REMEMBERED, *columns):
+        outcome = msgspec.convert(row[5], Accepted, strict=False)
+        books.remembered[row[0], row[1], row[2], row[3]] = (row[4], outcome)
+
+
+async def _read_posted(connection: Connection, books: Books, commands: Sequence[Command]) -> None:
+    wanted = [(c.mandate_id, c.transfer_id) for c in commands if isinstance(c, Post | MoveToWallet)]
+    if wanted:
+        for row in await connection.fetch(POSTED, [w[0] for w in wanted], [w[1] for w in wanted]):
+            books.posted[row[0], row[1]] = Posted(row[1], row[2], None)
+
+
+async def _read_limits(
+    connection: Connection, books: Books, commands: Sequence[Command], limited: dict[UUID, str], at: datetime
+) -> None:
+    wanted: set[tuple[UUID, LimitKey]] = {(hold.mandate_id, leg) for hold in books.holds.values() for leg in hold.legs}
+    if limited:
+        wanted |= await _counters_in_force(connection, books, commands, limited, at)
+    if not wanted:
+        return
+    columns = [w[0] for w in wanted], [w[1].limit_id for w in wanted], [w[1].period_start for w in wanted]
+    for row in await connection.fetch(LOCK_COUNTERS, *columns):
+        mandate_id, limit_id, period_start, period_end, spent, held, scope, scope_id, period, amount = row
+        key = LimitKey(limit_id, period_start)
+        books.counters[mandate_id, key] = LimitCounter(
+            mandate_id, key, scope, scope_id, period, period_end, amount, spent, held
+        )
+
+
+async def _counters_in_force(
+    connection: Connection, books: Books, commands: Sequence[Command], limited: dict[UUID, str], at: datetime
+) -> set[tuple[UUID, LimitKey]]:
+    """The counters that new holds get a leg in; those of a period that has just begun are made here."""
+    scopes = {
+        (command.mandate_id, scope, scope_id)
+        for command in commands
+        if isinstance(command, Reserve) and command.mandate_id in limited
+        for scope, scope_id in scope_ids_of(command).items()
+    }
+    if not scopes:
+        return set()
+    columns: list[list[Any]] = [list(column) for column in zip(*scopes, strict=True)]
+    found: set[tuple[UUID, LimitKey]] = set()
+    begun: list[tuple[UUID, UUID, datetime, datetime]] = []
+    for row in await connection.fetch(RUNNING_LIMITS, *columns):
+        mandate_id, limit_id, scope, scope_id, period, start, end = row
+        if end is None or end <= at:
+            start, end = period_bounds(period, at, limited[mandate_id], not_before=end)
+            begun.append((mandate_id, limit_id, start, end))
+        key = LimitKey(limit_id, start)
+        books.counters_in_force.setdefault((mandate_id, scope, scope_id), []).append(key)
+        found.add((mandate_id, key))
+    if begun:
+        await connection.execute(OPEN_COUNTERS, *[list(column) for column in zip(*sorted(begun), strict=True)])
+    return found

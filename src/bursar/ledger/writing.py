@@ -1,0 +1,296 @@
+"""Writing down what a batch has decided: every account row once, holds and transfers in bulk.
+
+Which columns a row takes is said here and nowhere else. Counts are checked: a row that did not get written is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from bursar.ledger.books import Books, InMandate, apply
+from bursar.ledger.events import Event, HoldAdjusted, HoldGrown, HoldPlaced, HoldResolved, Transferred
+from bursar.ledger.model import (
+    Accepted,
+    Hold,
+    IdempotencyKey,
+    LimitKey,
+    MoveToWallet,
+    Post,
+    Settle,
+)
+from bursar.ledger.reading import Connection
+
+REMEMBER_FOR: Final = timedelta(hours=24)
+
+
+class NotWritten(RuntimeError):
+    """A statement touched another number of rows than was decided: the batch is rolled back."""
+
+
+UPDATE_ACCOUNTS: Final = """
+    UPDATE account a
+       SET credits_posted = n.credits_posted, debits_posted = n.debits_posted, debits_pending = n.debits_pending,
+           version = n.version, last_top_up_nanos = n.last_top_up_nanos
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        AS n (mandate_id, account_id, credits_posted, debits_posted, debits_pending, version, last_top_up_nanos)
+     WHERE a.mandate_id = n.mandate_id AND a.account_id = n.account_id"""
+
+UPDATE_COUNTERS: Final = """
+    UPDATE limit_counter c SET spent_nanos = n.spent_nanos - c.opening_nanos, held_nanos = n.held_nanos
+      FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[])
+        AS n (mandate_id, limit_id, period_start, spent_nanos, held_nanos)
+     WHERE c.mandate_id = n.mandate_id AND c.limit_id = n.limit_id AND c.period_start = n.period_start"""
+
+INSERT_HOLDS: Final = """
+    INSERT INTO hold (mandate_id, hold_id, account_id, payer, billing_model, state, amount_nanos, input_bound_nanos,
+                      user_id, key_id, model, upstream, price_id, tags, origin, ttl_seconds, created_version,
+                      created_at, expires_at, limit_ids, limit_periods)
+    SELECT n.mandate_id, n.hold_id, n.account_id, n.payer, n.billing_model, 'PENDING', n.amount_nanos,
+           n.input_bound_nanos, n.user_id, n.key_id, n.model, n.upstream, n.price_id, n.tags, n.origin, n.ttl_seconds,
+           n.created_version, n.created_at, n.expires_at,
+           coalesce(n.limit_ids::uuid[], '{}'), coalesce(n.limit_periods::timestamptz[], '{}')
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[],
+                  $9::uuid[], $10::text[], $11::text[], $12::uuid[], $13::jsonb[], $14::text[], $15::int[],
+                  $16::bigint[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[])
+        AS n (mandate_id, hold_id, account_id, payer, billing_model, amount_nanos, input_bound_nanos, user_id, key_id,
+              model, upstream, price_id, tags, origin, ttl_seconds, created_version, created_at, expires_at,
+              limit_ids, limit_periods)"""
+
+GROW_HOLDS: Final = """
+    UPDATE hold h SET amount_nanos = n.amount_nanos, used_nanos = n.used_nanos, expires_at = n.expires_at
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+        AS n (mandate_id, hold_id, amount_nanos, used_nanos, expires_at)
+     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
+
+RESOLVE_HOLDS: Final = """
+    UPDATE hold h
+       SET state = n.state, charged_nanos = n.charged_nanos, overrun_nanos = n.overrun_nanos, adjusted = n.adjusted,
+           resolved_at = n.resolved_at, resolved_version = n.resolved_version
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bool[], $7::timestamptz[],
+                  $8::bigint[])
+        AS n (mandate_id, hold_id, state, charged_nanos, overrun_nanos, adjusted, resolved_at, resolved_version)
+     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
+
+# What a charge says about its call (user, key, model, price, tags) stands on the hold, and is copied from there.
+INSERT_HOLD_TRANSFERS: Final = """
+    INSERT INTO transfer (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version,
+                          credit_version, amount_nanos, hold_id, user_id, key_id, model, upstream, input_tokens,
+                          cached_input_tokens, output_tokens, usage_details, price_id, cost_source, billing_model,
+                          limit_ids, limit_periods, tags)
+    SELECT n.mandate_id, n.transfer_id, n.at, n.kind, n.debit_account_id, n.credit_account_id, n.debit_version,
+           n.credit_version, n.amount_nanos, n.hold_id, h.user_id, h.key_id, coalesce(n.model, h.model),
+           coalesce(n.upstream, h.upstream), n.input_tokens, n.cached_input_tokens, n.output_tokens, n.usage_details,
+           h.price_id, n.cost_source, h.billing_model, h.limit_ids, h.limit_periods, coalesce(n.tags, h.tags)
+      FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
+                  $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
+                  $15::bigint[], $16::jsonb[], $17::text[], $18::jsonb[])
+        AS n (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version, credit_version,
+              amount_nanos, hold_id, model, upstream, input_tokens, cached_input_tokens, output_tokens, usage_details,
+              cost_source, tags)
+      JOIN hold h ON h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
+
+INSERT_TRANSFERS: Final = """
+    INSERT INTO transfer (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version,
+                          credit_version, amount_nanos, user_id, reference, reason, actor)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
+                         $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::text[])"""
+
+REMEMBER: Final = """
+    INSERT INTO idempotency (mandate_id, caller, route, key, body_hash, result, created_at, expires_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::jsonb[],
+                         $7::timestamptz[], $8::timestamptz[])"""
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Writes:
+    """What a batch will write. `note` applies an event to the books and keeps the row that records it."""
+
+    books: Books
+    at: datetime
+    accounts: set[InMandate] = field(default_factory=set)
+    counters: set[tuple[UUID, LimitKey]] = field(default_factory=set)
+    placed: list[Row] = field(default_factory=list)
+    grown: dict[InMandate, Row] = field(default_factory=dict)
+    resolved: dict[InMandate, Row] = field(default_factory=dict)
+    hold_transfers: list[Row] = field(default_factory=list)
+    transfers: list[Row] = field(default_factory=list)
+    remembered: list[Row] = field(default_factory=list)
+
+    def note(self, event: Event) -> None:
+        apply(self.books, event)
+        _NOTERS[type(event)](self, event)
+
+    def remember(self, mandate_id: UUID, key: IdempotencyKey, outcome: Accepted) -> None:
+        """Keep an accepted answer for whoever sends the same command again, in this batch or later."""
+        self.books.remembered[mandate_id, key.caller, key.route, key.key] = (key.body_hash, outcome)
+        expires_at = None if key.keep_for_ever else self.at + REMEMBER_FOR
+        result = msgspec.to_builtins(outcome)
+        self.remembered.append((mandate_id, key.caller, key.route, key.key, key.body_hash, result, self.at, expires_at))
+
+    def anything(self) -> bool:
+        return bool(self.accounts or self.grown or self.resolved or self.remembered)
+
+    def touch(self, hold: Hold) -> int:
+        """Mark the hold's account and legs as changed; answers the account's version."""
+        key = (hold.mandate_id, hold.account_id)
+        self.accounts.add(key)
+        for leg in hold.legs:
+            self.counters.add((hold.mandate_id, leg))
+        return self.books.accounts[key].version
+
+
+def _note_placed(writes: Writes, event: HoldPlaced) -> None:
+    hold, command = event.hold, event.command
+    writes.touch(hold)
+    limit_ids = limit_periods = None
+    if hold.legs:
+        limit_ids = "{" + ",".join([str(leg.limit_id) for leg in hold.legs]) + "}"
+        limit_periods = "{" + ",".join([f'"{leg.period_start.isoformat()}"' for leg in hold.legs]) + "}"
+    writes.placed.append(
+        (
+            hold.mandate_id,
+            hold.hold_id,
+            hold.account_id,
+            command.payer,
+            command.billing_model,
+            hold.amount_nanos,
+            hold.input_bound_nanos,
+            command.user_id,
+            command.key_id,
+            command.model,
+            command.upstream,
+            command.price_id,
+            command.tags,
+            command.origin,
+            hold.ttl_seconds,
+            hold.created_version,
+            writes.at,
+            hold.expires_at,
+            limit_ids,
+            limit_periods,
+        )
+    )
+
+
+def _note_grown(writes: Writes, event: HoldGrown) -> None:
+    hold = event.hold
+    if hold.amount_nanos != event.before.amount_nanos:
+        writes.touch(hold)
+    writes.grown[hold.mandate_id, hold.hold_id] = (
+        hold.mandate_id,
+        hold.hold_id,
+        hold.amount_nanos,
+        hold.used_nanos,
+        hold.expires_at,
+    )
+
+
+def _note_resolved(writes: Writes, event: HoldResolved | HoldAdjusted) -> None:
+    hold = event.hold
+    version = writes.touch(hold)
+    writes.resolved[hold.mandate_id, hold.hold_id] = (
+        hold.mandate_id,
+        hold.hold_id,
+        hold.state,
+        hold.charged_nanos,
+        hold.overrun_nanos,
+        hold.adjusted,
+        hold.resolved_at,
+        version,
+    )
+
+
+def _note_transferred(writes: Writes, event: Transferred) -> None:
+    debit, credit = (event.mandate_id, event.debit_account_id), (event.mandate_id, event.credit_account_id)
+    writes.accounts.add(debit)
+    writes.accounts.add(credit)
+    accounts = writes.books.accounts
+    common = (
+        event.mandate_id,
+        event.transfer_id,
+        event.at,
+        event.kind,
+        event.debit_account_id,
+        event.credit_account_id,
+        accounts[debit].version,
+        accounts[credit].version,
+        event.amount_nanos,
+    )
+    source = event.source
+    if event.hold is not None:
+        said: Row = (None, None, None, None, None, None)
+        tags = None
+        if isinstance(source, Settle):
+            said = (
+                source.model,
+                source.upstream,
+                source.input_tokens,
+                source.cached_input_tokens,
+                source.output_tokens,
+                source.usage_details,
+            )
+            tags = source.tags
+        writes.hold_transfers.append((*common, event.hold.hold_id, *said, event.cost_source, tags))
+    elif isinstance(source, Post):
+        writes.transfers.append((*common, source.user_id, source.reference, source.reason, source.actor))
+    elif isinstance(source, MoveToWallet):
+        writes.transfers.append((*common, source.wallet_id, source.reference, None, source.actor))
+    else:
+        raise TypeError(f"a transfer without a hold from {type(source).__name__}")
+
+
+_NOTERS: Final[dict[type, Callable[[Writes, Any], None]]] = {
+    HoldPlaced: _note_placed,
+    HoldGrown: _note_grown,
+    HoldResolved: _note_resolved,
+    HoldAdjusted: _note_resolved,
+    Transferred: _note_transferred,
+}
+
+
+async def write(connection: Connection, writes: Writes) -> None:
+    """All of it, in the one transaction that holds the locks. Raises `NotWritten` if a row went missing."""
+    books = writes.books
+    await _many(connection, INSERT_HOLDS, writes.placed)
+    await _many(connection, GROW_HOLDS, list(writes.grown.values()))
+    await _many(connection, RESOLVE_HOLDS, list(writes.resolved.values()))
+    await _many(connection, INSERT_HOLD_TRANSFERS, writes.hold_transfers)
+    await _many(connection, INSERT_TRANSFERS, writes.transfers)
+    changed = [books.accounts[key] for key in sorted(writes.accounts)]
+    rows: list[Row] = [
+        (
+            a.mandate_id,
+            a.account_id,
+            a.credits_posted,
+            a.debits_posted,
+            a.debits_pending,
+            a.version,
+            a.last_top_up_nanos,
+        )
+        for a in changed
+    ]
+    await _many(connection, UPDATE_ACCOUNTS, rows)
+    counters = [books.counters[key] for key in writes.counters]
+    await _many(
+        connection,
+        UPDATE_COUNTERS,
+        [(c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos) for c in counters],
+    )
+    await _many(connection, REMEMBER, writes.remembered)
+
+
+async def _many(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    status = await connection.execute(sql, *[list(column) for column in zip(*rows, strict=True)])
+    written = int(status.rpartition(" ")[2])
+    if written != len(rows):
+        raise NotWritten(f"{written} rows written where {len(rows)} were decided")
