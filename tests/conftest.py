@@ -12,11 +12,12 @@ import pytest
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import Database, connect_database
 from bursar.foundation.file_locks import SharedLock
+from bursar.foundation.settings import Settings, load_settings
 from tests.support.cluster import (
     PostgresCluster,
     new_session_directory,
     remove_abandoned_directories,
-    remove_session_directory,
+    remove_data_directory,
 )
 
 _DIRECTORY = pytest.StashKey[Path]()
@@ -42,7 +43,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     lock = config.stash.get(_LOCK, None)
     if lock is not None:
-        remove_session_directory(config.stash[_DIRECTORY])
+        remove_data_directory(config.stash[_DIRECTORY])
         lock.release()
 
 
@@ -83,3 +84,15 @@ async def database(database_addresses: DatabaseAddresses) -> AsyncIterator[Datab
     """Open pools on a fresh migrated database."""
     async with connect_database(database_addresses) as database:
         yield database
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_addresses: DatabaseAddresses) -> Settings:
+    """Settings with a data directory of their own and this test's database, nothing from the environment."""
+    environ = {
+        "BURSAR_DATABASE_URL": database_addresses.owner.dsn,
+        "BURSAR_SECRET_KEY": "a-secret-key-for-tests-only-0123456789",
+        "BURSAR_DATA_DIR": str(tmp_path / "data"),
+        "BURSAR_PORT": "0",
+    }
+    return load_settings(environ)

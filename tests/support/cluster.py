@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from bursar.foundation import migrate
-from bursar.foundation.addresses import OWNER, DatabaseAddresses, embedded_addresses, embedded_dsn
+from bursar.foundation.addresses import APP, LEDGER, OWNER, DatabaseAddresses, embedded_addresses, embedded_dsn
 from bursar.foundation.embedded import EmbeddedPostgres
 from bursar.foundation.embedded_cluster import SUPERUSER
 from bursar.foundation.file_locks import exclusive_lock, is_shared
@@ -41,7 +42,14 @@ def new_session_directory() -> Path:
     return directory
 
 
-def remove_session_directory(directory: Path) -> None:
+def new_data_directory() -> Path:
+    """For a test's own server; passable like the session's."""
+    directory = Path(tempfile.mkdtemp(prefix="bursar-data-"))
+    directory.chmod(0o755)
+    return directory
+
+
+def remove_data_directory(directory: Path) -> None:
     """Stops what a crashed worker may have left running."""
     with suppress(Exception):
         server = EmbeddedPostgres(directory, extra_settings=UNSAFE_BUT_FAST)
@@ -53,12 +61,15 @@ def remove_session_directory(directory: Path) -> None:
 
 def remove_abandoned_directories() -> None:
     """Sessions that were killed leave a server behind: the next session ends those that nobody uses."""
+    mine = os.getuid() if sys.platform != "win32" else 0
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        lock = directory / "users.lock"
-        if lock.exists() and lock.stat().st_uid == (os.getuid() if sys.platform != "win32" else 0):
-            in_use = is_shared(lock) or is_shared(directory / "session.lock")
-            if not in_use:
-                remove_session_directory(directory)
+        with suppress(OSError):
+            status = directory.stat()
+            # A session that is just beginning has made its directory and not yet locked it.
+            young = time.time() - status.st_mtime < 60
+            in_use = any(is_shared(directory / name) for name in ("session.lock", "users.lock"))
+            if status.st_uid == mine and not young and not in_use:
+                remove_data_directory(directory)
 
 
 class PostgresCluster:
@@ -69,6 +80,8 @@ class PostgresCluster:
         self.server = EmbeddedPostgres.start_or_join(directory, extra_settings=UNSAFE_BUT_FAST)
         with exclusive_lock(directory / "template.lock", timeout_seconds=120):
             asyncio.run(provision_embedded(self.server.address, database=_TEMPLATE))
+            # So that tests can also use the owner's URL like that of an external database.
+            self._execute("GRANT {}, {} TO {}", APP, LEDGER, OWNER)
             migrate.upgrade(embedded_addresses(self.server.address, database=_TEMPLATE).owner)
 
     def close(self) -> None:

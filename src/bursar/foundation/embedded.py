@@ -56,9 +56,7 @@ class EmbeddedPostgres:
         self._address: ServerAddress | None = None
 
     @classmethod
-    def start_or_join(
-        cls, data_dir: Path, *, extra_settings: Mapping[str, str] | None = None
-    ) -> EmbeddedPostgres:
+    def start_or_join(cls, data_dir: Path, *, extra_settings: Mapping[str, str] | None = None) -> EmbeddedPostgres:
         """The running server of `data_dir`, created and started as needed. Raises `EmbeddedPostgresError`."""
         server = cls(data_dir, extra_settings=extra_settings)
         server.start()

@@ -29,7 +29,6 @@ from bursar.foundation.embedded_directories import (
 SUPERUSER: Final = "postgres"
 _PORT: Final = 5432
 _POLL_SECONDS: Final = 0.02
-_STALE_AFTER_SECONDS: Final = 1.0
 _STOP_TIMEOUT_SECONDS: Final = 60
 _MAX_LOG_BYTES: Final = 10_000_000
 _PID_FILE_LINES: Final = 8
@@ -123,7 +122,6 @@ class Cluster:
     def bring_up(self, timeout_seconds: float) -> ServerAddress:
         """Join the server that runs or is starting, or create and launch one, and wait until it is ready."""
         deadline = time.monotonic() + timeout_seconds
-        stale_at = time.monotonic() + _STALE_AFTER_SECONDS
         if not (self._directory / "PG_VERSION").exists():
             self._initialise()
         while time.monotonic() < deadline:
@@ -133,9 +131,7 @@ class Cluster:
                 if pid_file.ready:
                     self._last_port = pid_file.port
                     return self._address(pid_file)
-            elif self._process is None:
-                if pid_file is not None and time.monotonic() > stale_at:
-                    self._disown_pid_file(pid_file)
+            elif self._process is None and not (pid_file is not None and self._is_alive(pid_file.pid)):
                 self._launch()
             time.sleep(_POLL_SECONDS)
         raise EmbeddedPostgresError(
@@ -174,26 +170,30 @@ class Cluster:
             return ServerAddress(pid_file.host or "127.0.0.1", pid_file.port, self._password_file.read_text())
         return ServerAddress(pid_file.socket_dir or "/nonexistent", pid_file.port)
 
-    def _disown_pid_file(self, pid_file: _PidFile) -> None:
-        """Make a left-over postmaster.pid harmless whose process number now belongs to something else.
+    def _is_alive(self, pid: int) -> bool:
+        """Whether that process is this cluster's server: starting, or on its way out.
 
-        PostgreSQL refuses to start while that number is alive, which after a restart of a container is
-        common. Removing the file would also remove PostgreSQL's own check for surviving backends (it
-        names their shared memory), so only the number is replaced, by one that is certainly dead.
+        If it is something else by now (common after a restart of a container) or a zombie, postmaster.pid is
+        made harmless, since PostgreSQL would refuse to start while that number is alive. Removing the file
+        would also remove PostgreSQL's own check for surviving backends (it names their shared memory), so
+        only the number is replaced, by one that is certainly dead.
         """
         import psutil
 
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid_file.pid)
-            zombie = process.status() == psutil.STATUS_ZOMBIE
-            with suppress(psutil.AccessDenied):
-                if not zombie and Path(process.cwd()) == self._directory:
-                    return
-            dead = subprocess.Popen([sys.executable, "-c", ""])
+        try:
+            process = psutil.Process(pid)
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._directory:
+                return True
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            pass
+        with subprocess.Popen([sys.executable, "-c", ""]) as dead:
             dead.wait()
-            path = self._directory / "postmaster.pid"
-            lines = path.read_text().splitlines(keepends=True)
-            path.write_text("".join([f"{dead.pid}\n", *lines[1:]]))
+        path = self._directory / "postmaster.pid"
+        _, newline, rest = path.read_text().partition("\n")
+        path.write_text(f"{dead.pid}{newline}{rest}")
+        return False
 
     def _initialise(self) -> None:
         """initdb beside and rename, so that a cluster is complete or absent."""

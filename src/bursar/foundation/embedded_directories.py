@@ -56,7 +56,7 @@ def server_runs_as_other_user() -> bool:
 
 
 def ensure_server_user() -> ServerUser | None:
-    """The user for the server, created if missing; `None` where it runs as the caller. Raises `EmbeddedPostgresError`."""
+    """The server's user, created if missing; `None` where it runs as the caller. Raises `EmbeddedPostgresError`."""
     if not server_runs_as_other_user():
         return None
     import pwd
@@ -112,8 +112,9 @@ def prepare_data_dir(data_dir: Path, user: ServerUser | None) -> Path:
         raise EmbeddedPostgresError(f"BURSAR_DATA_DIR: cannot create {data_dir}: {reason}") from error
     if user and (closed := closed_directory(data_dir, user)):
         raise EmbeddedPostgresError(
-            f"BURSAR_DATA_DIR: {data_dir} cannot be used because {closed} is closed to the system user {user.name} "
-            f"that PostgreSQL runs as (it does not run as root): choose a directory below open ones, such as {ROOT_DATA_DIR}"
+            f"BURSAR_DATA_DIR: {data_dir} cannot be used because {closed} is closed to the system user "
+            f"{user.name} that PostgreSQL runs as (it does not run as root): choose a directory below open ones, "
+            f"such as {ROOT_DATA_DIR}"
         )
     return data_dir
 
@@ -127,9 +128,7 @@ def own_directory(path: Path, user: ServerUser | None) -> Path:
         status = path.lstat()
         private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
         if sys.platform != "win32" and not (private and status.st_uid == owner):
-            raise EmbeddedPostgresError(
-                f"{path} exists and is not a private directory of PostgreSQL's user"
-            ) from None
+            raise EmbeddedPostgresError(f"{path} exists and is not a private directory of PostgreSQL's user") from None
     else:
         if user:
             os.chown(path, user.uid, user.gid)
@@ -137,7 +136,7 @@ def own_directory(path: Path, user: ServerUser | None) -> Path:
 
 
 def socket_directory(data_dir: Path, user: ServerUser | None) -> Path:
-    """A private directory for the server's socket: in the data directory, or a short one where that path is too long."""
+    """A private directory for the server's socket: in the data directory, or a short one where its path is too long."""
     inside = data_dir / "socket"
     if len(os.fsencode(inside / _SOCKET_NAME)) <= _MAX_SOCKET_PATH_BYTES:
         return own_directory(inside, user)
