@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -32,23 +31,6 @@ print("up", server.address.host, flush=True)
 sys.stdin.read()
 print("last" if server.stop() else "not last", flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data directory with a cluster in it, for the others to copy: initdb takes most of a second."""
-    directory = new_data_directory()
-    EmbeddedPostgres.start_or_join(directory, extra_settings=UNSAFE_BUT_FAST).stop()
-    yield directory
-    remove_data_directory(directory)
-
-
-@pytest.fixture
-def data_dir(initialised: Path) -> Iterator[Path]:
-    directory = new_data_directory()
-    subprocess.run(["cp", "-a", f"{initialised}/.", str(directory)], check=True)
-    yield directory
-    remove_data_directory(directory)
 
 
 class Command:
