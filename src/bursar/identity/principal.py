@@ -33,6 +33,7 @@ class MandateFacts:
     users_on_first_sight: bool
     notify_emails: tuple[str, ...]
     notify_language: str | None
+    notify_wallet_exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,10 @@ class Caller:
     key_id: UUID | None
     key_name: str | None
     person: Person | None
+
+    @property
+    def actor(self) -> str:
+        """Who it was, for the journal and the scope of idempotency keys: an id, never a name."""
+        if self.key_id is not None:
+            return f"key:{self.key_id}"
+        return f"user:{self.person.user_id}" if self.person is not None else self.kind
