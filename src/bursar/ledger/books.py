@@ -6,10 +6,11 @@ writes down what has changed. The books are the only mutable thing in the core; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Final
 from uuid import UUID
 
-from bursar.foundation.ids import operator_account_id
 from bursar.ledger.events import (
     Event,
     HoldAdjusted,
@@ -82,29 +83,37 @@ def scope_ids_of(reserve: Reserve) -> dict[str, str]:
 
 def apply(books: Books, event: Event) -> None:
     """Make what has been decided true of the books."""
-    if isinstance(event, HoldPlaced):
-        hold = event.hold
-        _change_pending(books, hold, hold.amount_nanos)
-        _move_legs(books, hold, held_change=hold.amount_nanos, spent_change=0)
-        books.holds[hold.mandate_id, hold.hold_id] = hold
-    elif isinstance(event, HoldGrown):
-        grown_by = event.hold.amount_nanos - event.before.amount_nanos
-        if grown_by:
-            _change_pending(books, event.hold, grown_by)
-            _move_legs(books, event.hold, held_change=grown_by, spent_change=0)
-        books.holds[event.hold.mandate_id, event.hold.hold_id] = event.hold
-    elif isinstance(event, HoldResolved):
-        hold = event.hold
-        _change_pending(books, hold, -event.before.amount_nanos)
-        _move_legs(books, hold, held_change=-event.before.amount_nanos, spent_change=hold.charged_nanos or 0)
-        books.holds[hold.mandate_id, hold.hold_id] = hold
-    elif isinstance(event, HoldAdjusted):
-        hold = event.hold
-        late = (hold.charged_nanos or 0) - (event.before.charged_nanos or 0)
-        _move_legs(books, hold, held_change=0, spent_change=late)
-        books.holds[hold.mandate_id, hold.hold_id] = hold
-    else:
-        _transfer(books, event)
+    _APPLIERS[type(event)](books, event)
+
+
+def _apply_placed(books: Books, event: HoldPlaced) -> None:
+    hold = event.hold
+    _change_pending(books, hold, hold.amount_nanos)
+    _move_legs(books, hold, held_change=hold.amount_nanos, spent_change=0)
+    books.holds[hold.mandate_id, hold.hold_id] = hold
+
+
+def _apply_grown(books: Books, event: HoldGrown) -> None:
+    hold = event.hold
+    grown_by = hold.amount_nanos - event.before.amount_nanos
+    if grown_by:
+        _change_pending(books, hold, grown_by)
+        _move_legs(books, hold, held_change=grown_by, spent_change=0)
+    books.holds[hold.mandate_id, hold.hold_id] = hold
+
+
+def _apply_resolved(books: Books, event: HoldResolved) -> None:
+    hold, held = event.hold, event.before.amount_nanos
+    _change_pending(books, hold, -held)
+    _move_legs(books, hold, held_change=-held, spent_change=hold.charged_nanos or 0)
+    books.holds[hold.mandate_id, hold.hold_id] = hold
+
+
+def _apply_adjusted(books: Books, event: HoldAdjusted) -> None:
+    hold = event.hold
+    late = (hold.charged_nanos or 0) - (event.before.charged_nanos or 0)
+    _move_legs(books, hold, held_change=0, spent_change=late)
+    books.holds[hold.mandate_id, hold.hold_id] = hold
 
 
 def _change_pending(books: Books, hold: Hold, change_nanos: int) -> None:
@@ -118,7 +127,7 @@ def _move_legs(books: Books, hold: Hold, *, held_change: int, spent_change: int)
         books.counters[key] = with_leg(books.counters[key], held_change=held_change, spent_change=spent_change)
 
 
-def _transfer(books: Books, event: Transferred) -> None:
+def _apply_transferred(books: Books, event: Transferred) -> None:
     debit = (event.mandate_id, event.debit_account_id)
     credit = (event.mandate_id, event.credit_account_id)
     books.accounts[debit] = debited(books.accounts[debit], event.amount_nanos)
@@ -127,5 +136,10 @@ def _transfer(books: Books, event: Transferred) -> None:
     )
 
 
-def revenue_of(mandate_id: UUID) -> UUID:
-    return operator_account_id(mandate_id, "revenue")
+_APPLIERS: Final[dict[type, Callable[[Books, Any], None]]] = {
+    HoldPlaced: _apply_placed,
+    HoldGrown: _apply_grown,
+    HoldResolved: _apply_resolved,
+    HoldAdjusted: _apply_adjusted,
+    Transferred: _apply_transferred,
+}

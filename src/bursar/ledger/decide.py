@@ -40,7 +40,7 @@ _RULES: Final[dict[type, Callable[[Books, Any, datetime], Decision]]] = {
 
 def decide(books: Books, command: Command, at: datetime) -> Decision:
     """What happens, and what the caller is told. A remembered command answers as it did."""
-    key = command.idempotency if not isinstance(command, Expire) else None
+    key = None if type(command) is Expire else command.idempotency  # type: ignore[union-attr]
     if key is not None:
         remembered = books.remembered.get((command.mandate_id, key.caller, key.route, key.key))
         if remembered is not None:

@@ -98,7 +98,7 @@ class Ledger:
         await self.liveness.stop()
         deadline = time.monotonic() + timeout_seconds
         while (self._queue or self._own_queues or self._line) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # noqa: ASYNC110 -- polled once, at the end of a worker's life
         self._running = False
         for task in tuple(self._tasks):
             task.cancel()
@@ -119,7 +119,7 @@ class Ledger:
             raise LedgerUnavailable("the ledger is not running")
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if isinstance(command, Reserve):
+        if type(command) is Reserve:
             refused = self._refused.find(command, now)
             if refused is not None:
                 self.statistics.refused_from_memory += 1
@@ -256,8 +256,8 @@ class Ledger:
 
     def _answer(self, entry: Entry, outcome: Outcome, now: float) -> None:
         command = entry.command
-        if isinstance(command, Reserve):
-            if isinstance(outcome, Rejected):
+        if type(command) is Reserve:
+            if type(outcome) is Rejected:
                 if outcome.reason in (Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED):
                     self._refused.note(command, outcome, now)
             elif entry.future.done():

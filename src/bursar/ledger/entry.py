@@ -8,7 +8,7 @@ from typing import Final
 from bursar.ledger.books import InMandate
 from bursar.ledger.model import Command, Extend, Outcome, Reserve
 
-BEGINNINGS: Final = (Reserve, Extend)
+BEGINNINGS: Final = frozenset({Reserve, Extend})
 """Commands that take money. They wait in a bounded queue; what gives money back is never dropped."""
 
 
@@ -32,7 +32,7 @@ class Entry:
         self.future = future
         self.enqueued_at = enqueued_at
         self.account: InMandate = (command.mandate_id, command.account_id)
-        self.takes = isinstance(command, BEGINNINGS)
+        self.takes = type(command) in BEGINNINGS
         self.unsure = False
         """Whether an earlier commit of this command may have gone through."""
         self.attempts = 0
@@ -55,4 +55,4 @@ def rank(entry: Entry) -> int:
     """What gives money back is decided first, then calls that run already, then new ones."""
     if not entry.takes:
         return 0
-    return 1 if isinstance(entry.command, Extend) else 2
+    return 1 if type(entry.command) is Extend else 2

@@ -239,20 +239,20 @@ def decide_batch(entries: Sequence[Entry], writes: Writes, locked_elsewhere: set
             result.waiting.append(entry)
             continue
         events, outcome = decide(writes.books, command, writes.at)
-        if isinstance(outcome, Rejected):
+        if type(outcome) is Rejected:
             if outcome.reason is Reason.FUNDS_HELD and may_wait:
                 queued.add(entry.account)
                 result.waiting.append(entry)
                 continue
-            if outcome.reason in SHORTAGES and isinstance(command, Reserve | Extend):
-                decided.refusals.append(refusal_of(command, outcome))
+            if entry.takes and outcome.reason in SHORTAGES:
+                decided.refusals.append(refusal_of(command, outcome))  # type: ignore[arg-type]
         else:
-            _remember(writes, command, outcome)
+            _remember(writes, command, outcome)  # type: ignore[arg-type]
         for event in events:
             writes.note(event)
-            if isinstance(event, HoldResolved):
+            if type(event) is HoldResolved:
                 result.freed.add(entry.account)
-            elif isinstance(event, Transferred) and event.kind in FUNDING_KINDS:
+            elif type(event) is Transferred and event.kind in FUNDING_KINDS:
                 _note_funding(decided, writes, event)
         if events:
             result.changed.add(entry.account)
@@ -261,7 +261,7 @@ def decide_batch(entries: Sequence[Entry], writes: Writes, locked_elsewhere: set
 
 
 def _remember(writes: Writes, command: Command, outcome: Accepted) -> None:
-    key = None if isinstance(command, Expire) else command.idempotency
+    key = None if type(command) is Expire else command.idempotency  # type: ignore[union-attr]
     if key is not None and (command.mandate_id, key.caller, key.route, key.key) not in writes.books.remembered:
         writes.remember(command.mandate_id, key, outcome)
 

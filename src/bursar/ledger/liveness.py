@@ -1,8 +1,8 @@
 """Keeping live calls' holds alive, and settling those whose worker has died.
 
-A hold lives as long as its call: the worker renews the holds of the calls it knows to be running, and only those. What
-is not renewed runs out, and any worker's reaper settles it. A worker that cannot renew stops its calls' upstreams before
-their holds run out, because nobody would be left to charge what they go on producing.
+A hold lives as long as its call: the worker renews the holds of the calls it knows to be running, and only those.
+What is not renewed runs out, and any worker's reaper settles it. A worker that cannot renew stops its calls' upstreams
+before their holds run out, because nobody would be left to charge what they go on producing.
 """
 
 from __future__ import annotations

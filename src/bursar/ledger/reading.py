@@ -15,8 +15,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from bursar.foundation.ids import operator_account_id
 from bursar.ledger.books import Books, InMandate, RememberedKey, scope_ids_of
+from bursar.ledger.decision import operator
 from bursar.ledger.model import (
     Accepted,
     Account,
@@ -37,6 +37,10 @@ from bursar.ledger.model import (
 from bursar.ledger.periods import period_bounds
 
 Connection = asyncpg.pool.PoolConnectionProxy
+
+# Commands are told apart by `type(…) is`, not by `isinstance`: they have no subclasses, and there are many of them.
+_RESOLVING: Final = frozenset({Settle, Release, Expire})
+_ON_HOLDS: Final = frozenset({Settle, Extend, Release, Expire})
 
 LOCK_ACCOUNTS: Final = """
     SELECT a.mandate_id, a.account_id, a.kind, a.credits_posted, a.debits_posted, a.debits_pending, a.version,
@@ -120,24 +124,24 @@ class Reading:
 def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
     """Every account that the commands may touch, and its kind."""
     wanted: dict[InMandate, str] = {}
+    resolving: set[UUID] = set()
+    posting: set[UUID] = set()
     for command in commands:
-        mandate_id = command.mandate_id
-        if isinstance(command, Reserve | Post):
-            wanted[mandate_id, command.account_id] = command.payer
-        else:
-            wanted.setdefault((mandate_id, command.account_id), _kind_of(mandate_id, command.account_id))
-        if isinstance(command, Settle | Expire | Release):
-            for kind in ("revenue", "overrun_loss"):
-                wanted[mandate_id, operator_account_id(mandate_id, kind)] = kind
-        elif isinstance(command, Post):
-            wanted[mandate_id, operator_account_id(mandate_id, "funding")] = "funding"
-        elif isinstance(command, MoveToWallet):
-            wanted[mandate_id, command.wallet_id] = "wallet"
+        mandate_id, account_id = command.mandate_id, command.account_id
+        wanted[mandate_id, account_id] = "pool" if account_id == mandate_id else "wallet"
+        kind = type(command)
+        if kind in _RESOLVING:
+            resolving.add(mandate_id)
+        elif kind is Post:
+            posting.add(mandate_id)
+        elif kind is MoveToWallet:
+            wanted[mandate_id, command.wallet_id] = "wallet"  # type: ignore[union-attr]
+    for mandate_id in resolving:
+        wanted[mandate_id, operator(mandate_id, "revenue")] = "revenue"
+        wanted[mandate_id, operator(mandate_id, "overrun_loss")] = "overrun_loss"
+    for mandate_id in posting:
+        wanted[mandate_id, operator(mandate_id, "funding")] = "funding"
     return wanted
-
-
-def _kind_of(mandate_id: UUID, account_id: UUID) -> str:
-    return "pool" if account_id == mandate_id else "wallet"
 
 
 async def read_books(
@@ -192,9 +196,9 @@ async def _lock_accounts(
 
 
 async def _read_holds(connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool) -> None:
-    kinds = (Settle, Extend, Release, Expire, Reserve) if unsure else (Settle, Extend, Release, Expire)
     # A repeated reserve of the holds API carries a key, and is answered from `remembered`.
-    wanted = {(c.mandate_id, c.hold_id) for c in commands if isinstance(c, kinds)}
+    kinds = _ON_HOLDS | {Reserve} if unsure else _ON_HOLDS
+    wanted = {(c.mandate_id, c.hold_id) for c in commands if type(c) in kinds}  # type: ignore[union-attr]
     if not wanted:
         return
     for row in await connection.fetch(HOLDS, [w[0] for w in wanted], [w[1] for w in wanted]):
@@ -206,8 +210,8 @@ async def _read_holds(connection: Connection, books: Books, commands: Sequence[C
 async def _read_remembered(connection: Connection, books: Books, commands: Sequence[Command]) -> None:
     wanted: set[RememberedKey] = set()
     for command in commands:
-        if not isinstance(command, Expire) and command.idempotency is not None:
-            key = command.idempotency
+        key = None if type(command) is Expire else command.idempotency  # type: ignore[union-attr]
+        if key is not None:
             wanted.add((command.mandate_id, key.caller, key.route, key.key))
     if not wanted:
         return

@@ -228,7 +228,7 @@ def _note_transferred(writes: Writes, event: Transferred) -> None:
     if event.hold is not None:
         said: Row = (None, None, None, None, None, None)
         tags = None
-        if isinstance(source, Settle):
+        if type(source) is Settle:
             said = (
                 source.model,
                 source.upstream,
