@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from bursar.billing.billing_object import BillingObject
-from bursar.billing.models import BillingModel, MandateFacts, Role, Viewer
+from bursar.billing.models import BillingFacts, BillingModel, Role, Viewer
 from bursar.billing.refusal import billing_object_for
 from bursar.ledger.model import LimitScope, ReachedLimit, Reason, Rejected
 
@@ -17,9 +17,9 @@ FIRST_OF_DECEMBER = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
 """Midnight in Zurich."""
 
 
-def mandate(model: BillingModel = BillingModel.PREPAY_MANDATE, **changes: Any) -> MandateFacts:
+def mandate(model: BillingModel = BillingModel.PREPAY_MANDATE, **changes: Any) -> BillingFacts:
     facts: dict[str, Any] = {"name": "Helvetia Treuhand AG", "currency": "CHF", "has_finance_contacts": True, **changes}
-    return MandateFacts(MANDATE_ID, billing_model=model, **facts)
+    return BillingFacts(MANDATE_ID, billing_model=model, **facts)
 
 
 def shortage(reason: Reason, scope: LimitScope = "user", **changes: Any) -> Rejected:
@@ -30,16 +30,9 @@ def shortage(reason: Reason, scope: LimitScope = "user", **changes: Any) -> Reje
     return Rejected(reason, **{**figures, **changes})
 
 
-def reached_limit(scope: LimitScope) -> ReachedLimit:
-    return ReachedLimit(
-        MANDATE_ID,
-        scope,
-        "gpt-5-mini" if scope == "model" else "some-id",
-        "month",
-        5 * 10**9,
-        4_400_000_000,
-        FIRST_OF_DECEMBER,
-    )
+def reached_limit(scope: LimitScope, spent_nanos: int = 4_400_000_000) -> ReachedLimit:
+    scope_id = "gpt-5-mini" if scope == "model" else "some-id"
+    return ReachedLimit(MANDATE_ID, scope, scope_id, "month", 5 * 10**9, spent_nanos, FIRST_OF_DECEMBER)
 
 
 def refused(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bursar.billing.models import LANGUAGES, BillingModel, Language, Role
-from bursar.billing.problem import http_refusal, refusal_problem
+from bursar.billing.problem import http_refusal, refusal_answer, refusal_problem
 from bursar.ledger.model import Reason
 from tests.billing.facts import REQUEST_ID, refused
 
 
 @pytest.mark.parametrize("reason", [Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED])
 def test_a_402_is_never_to_be_retried(reason: Reason) -> None:
-    status, headers, body = refusal_problem(refused(reason, role=Role.OWNER), "de")
+    status, headers, body = refusal_answer(refused(reason, role=Role.OWNER), "de")
     assert status == body["status"] == 402
     assert headers == {
         "x-request-id": REQUEST_ID,
@@ -24,26 +24,33 @@ def test_a_402_is_never_to_be_retried(reason: Reason) -> None:
 
 
 def test_held_funds_are_a_429_that_clients_retry() -> None:
-    status, headers, body = refusal_problem(refused(Reason.FUNDS_HELD, BillingModel.PREPAY_USER), "en")
+    status, headers, body = refusal_answer(refused(Reason.FUNDS_HELD, BillingModel.PREPAY_USER), "en")
     assert status == body["status"] == 429
     assert headers["retry-after"] == "1"
     assert "x-should-retry" not in headers
     assert body["code"] == "funds_held"
-    assert body["type"] == "urn:bursar:problem:funds-held"
+    assert body["type"] == "urn:bursar:problem:funds_held"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_problem_is_in_the_readers_language_and_carries_the_object(language: Language) -> None:
     billing = refused()
-    body = refusal_problem(billing, language).body
+    body = refusal_answer(billing, language).body
     assert list(body) == ["type", "title", "status", "detail", "code", "billing"]
-    assert body["type"] == "urn:bursar:problem:insufficient-balance"
+    assert body["type"] == "urn:bursar:problem:insufficient_balance"
     assert body["detail"] == billing.messages[language]
     assert body["billing"] == billing.to_client_dict()
 
 
+def test_a_route_can_raise_it() -> None:
+    problem = refusal_problem(refused(), "en")
+    answer = refusal_answer(refused(), "en")
+    assert (problem.status, problem.to_body()) == (answer.status, answer.body)
+    assert problem.headers["x-should-retry"] == "false"
+
+
 def test_titles_are_translated() -> None:
-    assert len({refusal_problem(refused(), language).body["title"] for language in LANGUAGES}) == 4
+    assert len({refusal_answer(refused(), language).body["title"] for language in LANGUAGES}) == 4
 
 
 def test_a_dialect_gets_what_its_body_is_made_of() -> None:

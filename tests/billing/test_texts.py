@@ -8,7 +8,8 @@ from typing import get_args
 
 import pytest
 
-from bursar.billing.models import LANGUAGES, BillingModel, Language, Role
+from bursar.billing.models import LANGUAGES, BillingModel, Language, Role, Viewer
+from bursar.billing.refusal import billing_object_for
 from bursar.billing.texts import (
     CATALOGUES,
     choose_language,
@@ -18,7 +19,7 @@ from bursar.billing.texts import (
     quotable,
 )
 from bursar.ledger.model import LimitScope, Period, Reason
-from tests.billing.facts import FIRST_OF_DECEMBER, refused
+from tests.billing.facts import FIRST_OF_DECEMBER, mandate, reached_limit, refused, shortage
 
 AT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
 
@@ -103,6 +104,27 @@ def test_what_is_said(line: str) -> None:
         notified_at=AT if told == "yes" else None,
     )
     assert billing.message("en") == text
+
+
+def test_nobody_has_less_than_nothing() -> None:
+    """Below a lowered credit line, or a lowered cap, there is nothing left; the object has the figure."""
+    owed = billing_object_for(
+        shortage(Reason.BALANCE_EXHAUSTED, available_nanos=-(10**9)),
+        mandate(BillingModel.POSTPAY),
+        Viewer(Role.OWNER),
+        request_id=None,
+        public_url="http://localhost",
+    )
+    assert "Available: CHF 0.00;" in owed.message("en")
+    assert owed.current_balance_nanos == -(10**9)
+    overspent = billing_object_for(
+        shortage(Reason.LIMIT_REACHED, limit=reached_limit("user", spent_nanos=9 * 10**9)),
+        mandate(),
+        Viewer(Role.OWNER),
+        request_id=None,
+        public_url="http://localhost",
+    )
+    assert "Left: CHF 0.00 of CHF 5.00;" in overspent.message("en")
 
 
 def test_one_affordable_token_is_no_help() -> None:

@@ -220,6 +220,13 @@ def test_long_work_keeps_its_hold(server: FakeBursar, bursar: Bursar, monkeypatc
             assert not thread.is_alive()
 
 
+def test_nothing_waits_for_the_next_renewal_when_the_work_is_done(server: FakeBursar, bursar: Bursar) -> None:
+    with bursar.hold(desired="0.20", ttl_seconds=3600, keep_alive=True) as hold:
+        (thread,) = [thread for thread in threading.enumerate() if hold.id in thread.name]
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 async def test_long_work_keeps_its_hold_when_awaited(server: FakeBursar, bursar: Bursar) -> None:
     pending = bursar.hold(desired="0.20", ttl_seconds=60, keep_alive=True)
     pending._renew_every_seconds = 0.01

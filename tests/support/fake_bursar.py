@@ -18,11 +18,12 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from bursar.billing.models import BillingModel, MandateFacts, Role, Viewer
-from bursar.billing.problem import PROBLEM_MEDIA_TYPE, refusal_problem
+from bursar.billing.models import BillingFacts, BillingModel, Role, Viewer
+from bursar.billing.problem import refusal_answer
 from bursar.billing.refusal import billing_object_for
 from bursar.billing.texts import choose_language
 from bursar.foundation.money import format_amount, parse_amount
+from bursar.foundation.problems import PROBLEM_JSON
 from bursar.ledger.model import Reason, Rejected
 
 MANDATE_ID = UUID("0198c0de-0000-4000-8000-000000000001")
@@ -161,12 +162,12 @@ class FakeBursar:
     def _refusal(self, request: web.Request) -> web.Response:
         billing = billing_object_for(
             Rejected(self.reason, required_nanos=10**9, available_nanos=self.available, retry_after_seconds=1),
-            MandateFacts(MANDATE_ID, "Helvetia Treuhand AG", BillingModel.PREPAY_MANDATE, "CHF"),
+            BillingFacts(MANDATE_ID, "Helvetia Treuhand AG", BillingModel.PREPAY_MANDATE, "CHF"),
             Viewer(Role.MEMBER),
             request_id="r-1",
             public_url=self.url,
         )
-        status, headers, body = refusal_problem(billing, choose_language(request.headers.get("Accept-Language")))
+        status, headers, body = refusal_answer(billing, choose_language(request.headers.get("Accept-Language")))
         return web.Response(body=json.dumps(body), status=status, headers=headers)
 
     async def _balance(self, request: web.Request) -> web.Response:
@@ -178,4 +179,4 @@ def problem(status: int, code: str, *, retry_after: str | None = None, **more: A
     """A fault: one answer with this problem."""
     headers = {"Retry-After": retry_after} if retry_after else {}
     body = {"type": f"urn:bursar:problem:{code}", "title": code, "status": status, "code": code, **more}
-    return lambda: web.json_response(body, status=status, headers=headers, content_type=PROBLEM_MEDIA_TYPE)
+    return lambda: web.json_response(body, status=status, headers=headers, content_type=PROBLEM_JSON)

@@ -131,7 +131,7 @@ class Viewer:
 
 
 @dataclass(frozen=True, slots=True)
-class MandateFacts:
+class BillingFacts:
     """What a refusal needs to know of the mandate. `notified_at` is the current shortage's of the payer."""
 
     mandate_id: UUID
@@ -167,7 +167,7 @@ def decide_user_action(
     return UserAction.TOP_UP_SELF if able else UserAction.CONTACT_MANDATE_ADMIN
 
 
-def finance_news(mandate: MandateFacts, reason: Reason) -> FinanceNews:
+def finance_news(mandate: BillingFacts, reason: Reason) -> FinanceNews:
     """What is true about the finance contacts. Only an exhausted balance is an alarm (MONEY.md, notices 1)."""
     mail = MODEL_RULES[mandate.billing_model].finance_mail
     mailed = mail is FinanceMail.ALWAYS or (mail is FinanceMail.BY_SETTING and mandate.tell_finance_about_wallets)

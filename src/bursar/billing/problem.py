@@ -11,8 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 from bursar.billing.billing_object import BillingObject
 from bursar.billing.models import Language
 from bursar.billing.texts import CATALOGUES
-
-PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+from bursar.foundation.problems import PROBLEM_JSON, Problem
 
 RefusalCode = Literal["insufficient_balance", "funds_held"]
 _TITLE_KEYS: Final[dict[RefusalCode, str]] = {"insufficient_balance": "title.short", "funds_held": "title.held"}
@@ -54,15 +53,20 @@ def http_refusal(billing: BillingObject, language: Language) -> HttpRefusal:
     return HttpRefusal(billing.http_status, code, billing.message(language), headers, billing.to_client_dict())
 
 
-def refusal_problem(billing: BillingObject, language: Language) -> ProblemAnswer:
-    """The refusal as management and workspace routes answer it (`application/problem+json`)."""
+def refusal_problem(billing: BillingObject, language: Language) -> Problem:
+    """The refusal as management and workspace routes raise it (`application/problem+json`)."""
     refusal = http_refusal(billing, language)
-    body = {
-        "type": f"urn:bursar:problem:{refusal.code.replace('_', '-')}",
-        "title": CATALOGUES[language][_TITLE_KEYS[refusal.code]],
-        "status": refusal.status,
-        "detail": refusal.message,
-        "code": refusal.code,
-        "billing": refusal.billing,
-    }
-    return ProblemAnswer(refusal.status, {**refusal.headers, "content-type": PROBLEM_MEDIA_TYPE}, body)
+    return Problem(
+        refusal.status,
+        refusal.code,
+        CATALOGUES[language][_TITLE_KEYS[refusal.code]],
+        refusal.message,
+        extra={"billing": refusal.billing},
+        headers=refusal.headers,
+    )
+
+
+def refusal_answer(billing: BillingObject, language: Language) -> ProblemAnswer:
+    """The same as status, headers and body, for code that writes its own responses."""
+    problem = refusal_problem(billing, language)
+    return ProblemAnswer(problem.status, {**problem.headers, "content-type": PROBLEM_JSON}, problem.to_body())

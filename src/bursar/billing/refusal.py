@@ -11,9 +11,9 @@ from bursar.billing.billing_object import BillingObject, LimitObject
 from bursar.billing.models import (
     MODEL_RULES,
     REMEDIES,
+    BillingFacts,
     BillingModel,
     FinanceNews,
-    MandateFacts,
     Role,
     UserAction,
     Viewer,
@@ -33,7 +33,7 @@ EXHAUSTED_BELOW_NANOS: Final = 1 * NANOS_PER_UNIT
 
 def billing_object_for(
     rejected: Rejected,
-    mandate: MandateFacts,
+    mandate: BillingFacts,
     viewer: Viewer,
     *,
     request_id: str | None,
@@ -155,7 +155,7 @@ def checked_balance(
         raise ValueError("the balance suffices: there is nothing to refuse")
     return billing_object_for(
         Rejected(reason=reason, required_nanos=required_nanos, available_nanos=available_nanos),
-        MandateFacts(
+        BillingFacts(
             mandate_id=mandate_id,
             name=mandate_name,
             billing_model=billing_model,
