@@ -1,0 +1,122 @@
+"""Who may do what: one table of ranks and actions, used by every management route. Pure.
+
+A rank is what somebody is in a mandate, or the operator of the installation. An admin key that names no user is as good
+as an owner; one that names a user has that user's rank. A service key manages nothing but the holds of its own work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Literal
+from uuid import UUID
+
+from bursar.foundation.problems import Problem
+from bursar.identity.principal import Caller
+
+Rank = Literal["operator", "owner", "finance", "member", "service"]
+RANKS: Final[tuple[Rank, ...]] = ("operator", "owner", "finance", "member", "service")
+Reach = Literal["all", "own"]
+"""How far an action goes: over the whole mandate, or what belongs to oneself."""
+
+
+class Action(StrEnum):
+    CREATE_MANDATE = "create mandates"
+    LIST_MANDATES = "list mandates"
+    READ_MANDATE = "read the mandate"
+    RENAME_MANDATE = "rename the mandate, set its language and time zone"
+    SET_MANDATE_STATUS = "suspend, close or reopen the mandate"
+    READ_SETTINGS = "read the billing settings"
+    CHANGE_NOTICES = "change whom to tell about money, and when"
+    CHANGE_TERMS = "change what the mandate pays and owes"
+    READ_USERS = "list users"
+    CHANGE_USERS = "add, change and delete users"
+    READ_KEYS = "list keys"
+    CHANGE_USER_KEYS = "create and revoke user keys"
+    CHANGE_MANDATE_KEYS = "create and revoke service and admin keys"
+    MAKE_MONEY = "post top-ups, corrections and refunds"
+    MOVE_MONEY = "move money between pool and wallets"
+    READ_BALANCE = "read balances"
+    READ_JOURNAL = "read transfers and usage"
+    READ_HOLDS = "list holds"
+    HOLD_MONEY = "hold money, and settle it, by API"
+    READ_LIMITS = "list limits"
+    CHANGE_LIMITS = "set and delete limits"
+    READ_NOTICES = "see which notices went to whom"
+
+
+_OPERATOR: Final[Mapping[Rank, Reach]] = {"operator": "all"}
+_OWNER: Final[Mapping[Rank, Reach]] = {**_OPERATOR, "owner": "all"}
+_FINANCE: Final[Mapping[Rank, Reach]] = {**_OWNER, "finance": "all"}
+_EVERYBODY_OWN: Final[Mapping[Rank, Reach]] = {**_FINANCE, "member": "own"}
+
+MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
+    Action.CREATE_MANDATE: _OPERATOR,
+    Action.LIST_MANDATES: _OPERATOR,
+    Action.READ_MANDATE: _OWNER,
+    Action.RENAME_MANDATE: _OWNER,
+    Action.SET_MANDATE_STATUS: _OPERATOR,
+    Action.READ_SETTINGS: _FINANCE,
+    Action.CHANGE_NOTICES: _FINANCE,
+    Action.CHANGE_TERMS: _OPERATOR,
+    Action.READ_USERS: _OWNER,
+    Action.CHANGE_USERS: _OWNER,
+    Action.READ_KEYS: {**_OWNER, "finance": "own", "member": "own"},
+    Action.CHANGE_USER_KEYS: {**_OWNER, "finance": "own", "member": "own"},
+    Action.CHANGE_MANDATE_KEYS: _OWNER,
+    Action.MAKE_MONEY: _OPERATOR,
+    Action.MOVE_MONEY: _FINANCE,
+    Action.READ_BALANCE: _EVERYBODY_OWN,
+    Action.READ_JOURNAL: _EVERYBODY_OWN,
+    Action.READ_HOLDS: _FINANCE,
+    Action.HOLD_MONEY: {**_OWNER, "service": "all"},
+    Action.READ_LIMITS: _FINANCE,
+    Action.CHANGE_LIMITS: _FINANCE,
+    Action.READ_NOTICES: _FINANCE,
+}
+
+
+def rank_of(caller: Caller) -> Rank | None:
+    """What the caller is to the management API; `None` for a user key, which never reaches it."""
+    if caller.kind == "root":
+        return "operator"
+    if caller.kind == "service":
+        return "service"
+    if caller.kind == "user":
+        return None
+    if caller.person is not None:
+        return caller.person.role
+    return "owner" if caller.kind == "admin" else None
+
+
+def reach(caller: Caller, action: Action) -> Reach:
+    """How far the caller may go with an action. Raises a 403 `Problem`."""
+    rank = rank_of(caller)
+    found = MAY[action].get(rank) if rank is not None else None
+    if found is None:
+        raise forbidden(action, rank)
+    return found
+
+
+def forbidden(action: Action, rank: Rank | None, field: str | None = None) -> Problem:
+    """Says who may, so that somebody who may not knows whom to ask."""
+    if rank is None:
+        detail = "A user key is for AI calls; the management API wants an admin key."
+    else:
+        who = ", ".join(name for name in RANKS if name in MAY[action])
+        detail = f"Only {who} may {action.value}; you are {rank}."
+    return Problem(403, "forbidden", "You may not do this", detail, field)
+
+
+def not_found(what: str = "mandate") -> Problem:
+    """The same for what never was, and for what belongs to another mandate."""
+    return Problem(404, "not_found", "Not found", f"There is no such {what}.")
+
+
+def own_user_id(caller: Caller, found: Reach) -> UUID | None:
+    """The user that an action stays within, or `None` where it reaches the whole mandate."""
+    if found == "all":
+        return None
+    if caller.person is None:
+        raise ValueError("only a person owns anything")
+    return caller.person.user_id

@@ -1,0 +1,137 @@
+"""Keys of a mandate: made, listed by how they begin, revoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import asyncpg
+
+from bursar.foundation.database import Connection, Database
+from bursar.foundation.ids import new_id
+from bursar.foundation.problems import invalid_field
+from bursar.identity.access import not_found
+from bursar.identity.keys import make_key
+from bursar.identity.mandates import checked_name
+from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.revision import note_change
+
+KeyKind = Literal["user", "service", "admin"]
+
+_INSERT: Final = """
+    INSERT INTO api_key (mandate_id, key_id, secret_hash, prefix, kind, user_id, name, created_by, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING key_id, kind, user_id, name, prefix, created_by, created_at, expires_at, revoked_at, last_used_at"""
+
+_USER_IS_HERE: Final = """
+    SELECT true FROM app_user WHERE mandate_id = $1 AND user_id = $2 AND deleted_at IS NULL FOR SHARE"""
+
+_PAGE: Final = """
+    SELECT key_id, kind, user_id, name, prefix, created_by, created_at, expires_at, revoked_at, last_used_at
+      FROM api_key
+     WHERE mandate_id = $1 AND ($2::uuid IS NULL OR (kind = 'user' AND user_id = $2))
+       AND ($3::timestamptz IS NULL OR (created_at, key_id) < ($3, $4))
+     ORDER BY created_at DESC, key_id DESC
+     LIMIT $5"""
+
+_REVOKE: Final = """
+    UPDATE api_key SET revoked_at = coalesce(revoked_at, now())
+     WHERE mandate_id = $1 AND key_id = $2 AND ($3::uuid IS NULL OR (kind = 'user' AND user_id = $3))"""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    key_id: UUID
+    kind: KeyKind
+    user_id: UUID | None
+    name: str
+    prefix: str
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+async def create_key(
+    database: Database,
+    mandate_id: UUID,
+    *,
+    kind: KeyKind,
+    name: str,
+    created_by: str,
+    user_id: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its text, which nobody can read again.
+
+    A user key belongs to a user; an admin key may, and then has that user's role. Raises a 404 or 422 `Problem`.
+    """
+    name = checked_name(name)
+    if kind == "user" and user_id is None:
+        raise invalid_field("userId", "is required for a user key: whose it is")
+    if kind == "service" and user_id is not None:
+        raise invalid_field("userId", "a service key belongs to nobody; it names users by x-bursar-user")
+    if expires_at is not None:
+        _check_expiry(expires_at)
+    key = make_key(mandate_id)
+    try:
+        async with database.as_mandate(mandate_id) as connection:
+            if user_id is not None:
+                await _check_user(connection, mandate_id, user_id)
+            row = await connection.fetchrow(
+                _INSERT,
+                mandate_id,
+                new_id(),
+                key.secret_hash,
+                key.prefix,
+                kind,
+                user_id,
+                name,
+                created_by,
+                expires_at,
+            )
+            await note_change(connection, mandate_id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise not_found() from error
+    assert row is not None
+    return ApiKey(**dict(row)), key.text
+
+
+async def list_keys(
+    database: Database,
+    mandate_id: UUID,
+    *,
+    of_user: UUID | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[ApiKey]:
+    """Newest first, those that ended included. `of_user` sees that user's own user keys only."""
+    created_at, key_id = cursor_parts(cursor)
+    async with database.as_mandate(mandate_id) as connection:
+        rows = await connection.fetch(_PAGE, mandate_id, of_user, created_at, key_id, limit + 1)
+    keys = [ApiKey(**dict(row)) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(keys, make_cursor(keys[-1].created_at, keys[-1].key_id) if more else None)
+
+
+async def revoke_key(database: Database, mandate_id: UUID, key_id: UUID, *, of_user: UUID | None = None) -> None:
+    """Ends a key on all workers within a second; again changes nothing. Raises a 404 `Problem`."""
+    async with database.as_mandate(mandate_id) as connection:
+        if await connection.execute(_REVOKE, mandate_id, key_id, of_user) != "UPDATE 1":
+            raise not_found("key")
+        await note_change(connection, mandate_id)
+
+
+async def _check_user(connection: Connection, mandate_id: UUID, user_id: UUID) -> None:
+    if await connection.fetchval(_USER_IS_HERE, mandate_id, user_id) is None:
+        raise not_found("user")
+
+
+def _check_expiry(expires_at: datetime) -> None:
+    if expires_at.tzinfo is None:
+        raise invalid_field("expiresAt", "must have an offset from UTC, such as 2027-01-31T00:00:00Z")
+    if expires_at <= datetime.now(UTC):
+        raise invalid_field("expiresAt", "must be in the future")

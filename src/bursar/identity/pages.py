@@ -1,0 +1,48 @@
+"""Pages of a list, and the cursors between them. Pure.
+
+A cursor says where the last page ended (a moment and an id), so that what is added meanwhile shifts nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from bursar.foundation.problems import invalid_field
+
+_Item = TypeVar("_Item")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MICROS: Final = 253_402_300_799_999_999
+"""The end of the year 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    items: Sequence[_Item]
+    next_cursor: str | None
+    """`None` on the last page."""
+
+
+def make_cursor(at: datetime, item_id: UUID) -> str:
+    """Exact to the microsecond, as PostgreSQL is."""
+    micros = (at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(micros.to_bytes(8) + item_id.bytes).decode()
+
+
+def cursor_parts(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    """The moment and the id of the last page's last item. Raises a 422 `Problem` for what is no cursor."""
+    if cursor is None:
+        return None, None
+    try:
+        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    micros = int.from_bytes(raw[:8])
+    if len(raw) != 24 or micros > _LATEST_MICROS:
+        raise invalid_field("cursor", "is not one that was given out here")
+    return _EPOCH + timedelta(microseconds=micros), UUID(bytes=raw[8:])
