@@ -54,3 +54,11 @@ def test_a_planted_import_breaks_its_contract(copy: Path, module: str, line: str
     result = _lint(copy)
     assert result.returncode == 1, result.stdout
     assert f"{broken} BROKEN" in result.stdout
+
+
+def test_the_client_loads_neither_a_server_nor_a_database() -> None:
+    """Applications import it: it must stay light."""
+    heavy = "{'aiohttp', 'alembic', 'asyncpg', 'fastapi', 'psycopg', 'sqlalchemy', 'starlette', 'structlog'}"
+    code = f"import sys, bursar.client; print(sorted({heavy} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
