@@ -31,13 +31,13 @@ DECLARED = {
 }
 """Those that the design promises: they must claim it, so that dropping the word does not drop the check."""
 
-IMPURE = set(
-    """
-    aiohttp aiosmtplib alembic anyio asyncio asyncpg concurrent fcntl http httpx logging multiprocessing os psutil psycopg
-    queue random requests secrets select selectors shutil signal smtplib socket sqlalchemy ssl starlette structlog
-    subprocess sys tempfile threading time urllib.request uuid.uuid1 uuid.uuid4 uuid_utils uvloop
-    """.split()
-)
+IMPURE = {
+    "aiohttp", "aiosmtplib", "alembic", "anyio", "asyncio", "asyncpg", "concurrent", "fcntl", "http",
+    "httpx", "logging", "multiprocessing", "os", "psutil", "psycopg", "queue", "random", "requests",
+    "secrets", "select", "selectors", "shutil", "signal", "smtplib", "socket", "sqlalchemy", "ssl",
+    "starlette", "structlog", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
+    "uuid.uuid1", "uuid.uuid4", "uuid_utils", "uvloop",
+}  # fmt: skip
 PURE_NAMES = {
     "bursar.foundation.ids.OPERATOR_ACCOUNTS",
     "bursar.foundation.ids.OperatorAccount",
