@@ -6,15 +6,18 @@ import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from genai_prices.types import ModelPrice
 
+from bursar.foundation.settings import load_settings
 from bursar.pricing.catalogue import Catalogue, ExchangeRateMissing, ModelNotPriced
 from bursar.pricing.cost import cost_nanos, has_rate
 from bursar.pricing.families import family_of
 from bursar.pricing.model import Usage
+from bursar.pricing.quote import RequestBound, quote
 from bursar.pricing.source import RATE_OF_KEY, UNPRICED_INPUT_OF_KEY, bundled
 from tests.pricing.samples import AT, Override, Settings, catalogue
 
@@ -34,6 +37,30 @@ def test_a_configured_model_needs_no_catalogue_and_no_exchange() -> None:
     where = _catalogue(DEMO, exchange_rates={})
     assert _cost(where, "demo-1") == 5_000
     assert where.find("demo-1", None, AT).catalogue == "configuration"
+
+
+def test_the_installations_own_settings_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "bursar.toml"
+    file.write_text("""
+        default_output_tokens = 512
+
+        [pricing]
+        markup_percent = "10"
+        exchange_rates = { USD = "0.80", EUR = { USD = "0.90" } }
+
+        [[pricing.models]]
+        model = "demo-1"
+        currency = "CHF"
+        input_per_million = "1.00"
+        output_per_million = "4.00"
+        """)
+    settings = load_settings({"BURSAR_DATA_DIR": str(tmp_path)}, config_path=file)
+    where = Catalogue.from_settings(settings.pricing)
+    assert _cost(where, "demo-1") == 5_500
+    assert _cost(where, "gpt-4o") == 11_000
+    assert _cost(where, "gpt-4o", currency="EUR") == 12_375
+    priced = where.price("demo-1", None, AT, currency="CHF")
+    assert quote(priced, RequestBound(text_tokens=0), settings).output_tokens_desired == 512
 
 
 def test_a_configured_price_goes_before_the_catalogues_and_is_not_mixed_with_it() -> None:

@@ -11,7 +11,7 @@ granted is written into the request as its limit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.pricing.catalogue import Priced
@@ -20,6 +20,15 @@ from bursar.pricing.model import NotPriced, RateKind
 
 MOST_OUTPUT_TOKENS: Final = 10_000_000
 """Stands in for a longest output that is not known; no model comes near it."""
+
+
+class OutputSizes(Protocol):
+    """What of the settings a quote needs; the installation's `Settings` are one, `QuoteSettings` is the plain one."""
+
+    @property
+    def minimum_output_tokens(self) -> int: ...
+    @property
+    def default_output_tokens(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Extension:
 DEFAULTS: Final = QuoteSettings()
 
 
-def quote(priced: Priced, bound: RequestBound, settings: QuoteSettings = DEFAULTS) -> Quote:
+def quote(priced: Priced, bound: RequestBound, settings: OutputSizes = DEFAULTS) -> Quote:
     """The minimum and the desired amount of a call's hold.
 
     Raises `NotPriced` where the price has no rate for something that the request may be charged for:
