@@ -44,9 +44,7 @@ def upgrade(owner: Address, *, migrations_dir: Path = MIGRATIONS_DIR) -> bool:
             _run(owner, migrations_dir)
             return True
     except psycopg.Error as error:
-        raise DatabaseSetupError(
-            f"the database cannot be migrated: {' '.join(str(error).split())}"
-        ) from error
+        raise DatabaseSetupError(f"the database cannot be migrated: {' '.join(str(error).split())}") from error
 
 
 def _current(connection: psycopg.Connection[tuple[object, ...]]) -> str | None:
@@ -84,6 +82,4 @@ def _run(owner: Address, migrations_dir: Path) -> None:
         try:
             command.upgrade(config, "head")
         except sqlalchemy.exc.DBAPIError as error:
-            raise DatabaseSetupError(
-                f"the database cannot be migrated: {' '.join(str(error.orig).split())}"
-            ) from error
+            raise DatabaseSetupError(f"the database cannot be migrated: {' '.join(str(error.orig).split())}") from error

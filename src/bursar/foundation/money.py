@@ -25,9 +25,7 @@ class AmountError(ValueError):
         self.message = message
 
 
-def parse_amount(
-    text: object, *, field: str, allow_negative: bool = False, allow_zero: bool = False
-) -> int:
+def parse_amount(text: object, *, field: str, allow_negative: bool = False, allow_zero: bool = False) -> int:
     """Nanos of a decimal string such as `"0.20"`.
 
     Only strings are taken: a JSON number may already have been rounded by somebody's float.
