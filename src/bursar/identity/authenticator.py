@@ -21,7 +21,7 @@ from bursar.foundation.clock import Clock, SystemClock
 from bursar.foundation.database import Connection, Database
 from bursar.identity.keys import KEY_PREFIX, is_same_hash, key_hash, parse_key
 from bursar.identity.listener import Listener
-from bursar.identity.lookup import REVISIONS, Found, find_key, find_mandate, find_person
+from bursar.identity.lookup import REVISIONS, Found, find_key, find_mandate, find_person, is_external_id
 from bursar.identity.principal import Caller, MandateFacts, Person
 from bursar.identity.revision import ROOT, read_payload
 from bursar.identity.shelf import Bounded, KnownKey, KnownPerson, Shelf, Shelves
@@ -127,6 +127,8 @@ class Authenticator:
 
     async def find_person(self, mandate_id: UUID, name: str, *, create: bool = False) -> Person | Unknown:
         """The user of our id or the application's id. Raises `IdentityUnavailable`."""
+        if not is_external_id(name):
+            return Unknown(name)
         place = (mandate_id, name)
         known = self._people.get(place)
         if known is not None and await self._may_believe(known.shelf, known.loaded_at):

@@ -105,12 +105,12 @@ async def find_mandate(connection: Connection, mandate_id: UUID) -> FoundMandate
 async def find_person(connection: Connection, mandate_id: UUID, name: str, *, create: bool) -> FoundPerson | None:
     """The user whom `name` means: our user id, or the application's own id. `None` only without such a mandate.
 
-    With `create`, an application's id that was never seen becomes a member, if the mandate allows it. That changes
-    nothing that a cache could hold, so the revision stays.
+    `name` is a possible external id. With `create`, one that was never seen becomes a member, if the mandate allows it.
+    That changes nothing that a cache could hold, so the revision stays.
     """
     user_id = as_uuid(name)
     row = await connection.fetchrow(_PERSON, mandate_id, name, user_id)
-    if row is not None and row["user_id"] is None and create and is_external_id(name):
+    if row is not None and row["user_id"] is None and create:
         await connection.execute(_ON_FIRST_SIGHT, mandate_id, new_id(), name)
         row = await connection.fetchrow(_PERSON, mandate_id, name, user_id)
     if row is None:
