@@ -1,0 +1,216 @@
+"""What a dialect is: a table of pure functions between an API's bytes and what the gateway needs to know. Pure.
+
+A new dialect is one new file that ends with a `Dialect(...)`, its tests, and golden transcripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal, NamedTuple, Protocol
+
+from bursar.billing.problem import HttpRefusal
+from bursar.gateway.dialects.members import Members
+from bursar.gateway.sse import SseEvent
+from bursar.pricing.catalogue import ModelFacts
+from bursar.pricing.model import Usage
+from bursar.pricing.quote import RequestBound
+
+Header = tuple[bytes, bytes]
+JSON_TYPE: Final[Header] = (b"content-type", b"application/json")
+UNPRICED_FIELDS_SETTING: Final = "BURSAR_UNPRICED_FIELDS"
+"""The setting by which an operator lets a field pass that has no bound."""
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+class FaultKind(Enum):
+    """Everything that is answered instead of a call, except a shortage of money: (status, code)."""
+
+    UNKNOWN_KEY = (401, "invalid_api_key")
+    FORBIDDEN = (403, "forbidden")
+    UNKNOWN_ROUTE = (404, "not_found")
+    UNKNOWN_MODEL = (404, "model_not_found")
+    UNKNOWN_USER = (404, "user_not_found")
+    WRONG_METHOD = (405, "method_not_allowed")
+    INVALID_REQUEST = (400, "invalid_request")
+    MODEL_NOT_PRICED = (400, "model_not_priced")
+    FEATURE_NOT_PRICED = (400, "feature_not_priced")
+    BODY_TOO_LARGE = (413, "request_too_large")
+    RATE_LIMITED = (429, "rate_limit_exceeded")
+    INTERNAL = (500, "internal_error")
+    LEDGER_UNAVAILABLE = (503, "ledger_unavailable")
+    UPSTREAM_UNAVAILABLE = (503, "upstream_unavailable")
+
+    @property
+    def status(self) -> int:
+        return self.value[0]
+
+    @property
+    def code(self) -> str:
+        return self.value[1]
+
+
+class GatewayFault(Exception):
+    """A call that is answered with an error. `field` names the part of the request that is at fault, if one is.
+
+    `retry_after_seconds` becomes `Retry-After`; `retry` `False` tells official clients not to try again by themselves.
+    """
+
+    def __init__(
+        self,
+        kind: FaultKind,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after_seconds: int | None = None,
+        retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.field = field
+        self.retry_after_seconds = retry_after_seconds
+        self.retry = retry
+
+
+def feature_not_priced(name: str, why: str = "this gateway cannot say beforehand what it may cost") -> GatewayFault:
+    """The refusal of a field that has no bound, naming the setting that lets it pass (only for top-level fields)."""
+    way_out = "" if "." in name or "[" in name else f"; an operator can let it pass with {UNPRICED_FIELDS_SETTING}"
+    return GatewayFault(FaultKind.FEATURE_NOT_PRICED, f"'{name}' is not accepted: {why}{way_out}.", field=name)
+
+
+def invalid(name: str | None, message: str) -> GatewayFault:
+    """A request that makes no sense."""
+    return GatewayFault(FaultKind.INVALID_REQUEST, message, field=name)
+
+
+class ErrorAnswer(NamedTuple):
+    """A whole HTTP answer in a dialect's shape."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+class Bounds(Protocol):
+    def __call__(self, facts: ModelFacts, *, exact: bool) -> RequestBound:
+        """The bounds of a request for a model. `exact` counts text with a tokenizer, which is slow: not on an event
+        loop. Raises `GatewayFault` where something has no bound on this model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest:
+    """A request as its dialect has read it."""
+
+    model: str
+    stream: bool
+    members: Members
+    bounds: Bounds
+    usage_asked: bool = False
+    """Whether the client itself asked for usage in the stream; if not, what only carries usage is hidden from it."""
+    output_limit: int | None = None
+    choices: int = 1
+    always_used: Mapping[str, int] = field(default_factory=dict)
+    """Counts of `Usage` that the provider charges without reporting them, such as `web_searches`."""
+
+
+class Edits(NamedTuple):
+    """What has to change in a request before it goes upstream; `None` leaves it."""
+
+    model: str | None = None
+    output_limit: int | None = None
+    ask_usage: bool = False
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+class UsageReport(NamedTuple):
+    """What a provider says was used: a usage, or why its report cannot be believed."""
+
+    usage: Usage | None = None
+    absurd: str | None = None
+
+
+NO_USAGE: Final = UsageReport()
+
+
+class Produced(NamedTuple):
+    """Output of a body or of one event, as far as it shows: what an estimate is made from."""
+
+    text: str = ""
+    extra_tokens: int = 0
+    """Billed beside the text: what frames a tool call, for instance."""
+
+
+class Reading(NamedTuple):
+    """One event of a stream, or a whole body."""
+
+    produced: Produced = Produced()
+    report: UsageReport = NO_USAGE
+    only_usage: bool = False
+    """The event is only there because usage was asked for."""
+    is_error: bool = False
+    """The upstream reports an error instead of an answer."""
+    is_end: bool = False
+    """The stream is complete with this event."""
+
+
+NOTHING_READ: Final = Reading()
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamError:
+    """An upstream's error: whether it is a complaint about our account with it, and its code for the operator."""
+
+    about_our_account: bool
+    code: str
+    in_shape: bool
+    """Whether the body has the dialect's own shape, and so may be passed on as it is."""
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """An API, as far as the gateway must understand it."""
+
+    name: str
+    route: str
+    """Where it is served here."""
+    upstream_dialect: Literal["openai", "anthropic"]
+    """Which upstreams speak it (`[[upstreams]] dialect`)."""
+    upstream_path: str
+    """Appended to an upstream's `base_url`."""
+    request_headers: frozenset[bytes]
+    """Headers of the client that go upstream, beside those of every dialect."""
+    response_headers: frozenset[bytes]
+    """Headers of the upstream that come back, beside those of every dialect."""
+
+    read_request: Callable[[bytes, frozenset[str]], CallRequest]
+    """Body, and fields that an operator lets pass. Raises `GatewayFault`."""
+    write_request: Callable[[bytes, CallRequest, Edits], bytes]
+    """The body to send upstream; the very same object where nothing has to change."""
+    key_header: Callable[[str], Header]
+    """How an upstream is told our key."""
+
+    read_body: Callable[[bytes], Reading]
+    read_event: Callable[[SseEvent], Reading]
+
+    refusal: Callable[[HttpRefusal], ErrorAnswer]
+    stop_events: Callable[[HttpRefusal, bytes], bytes]
+    """What ends a running stream for lack of money; the second argument is the data of the stream's first event."""
+    fault: Callable[[GatewayFault, str], ErrorAnswer]
+    """Any other error; the second argument is the request id."""
+    fault_events: Callable[[GatewayFault, str, bytes], bytes]
+    """An error in a running stream (the upstream broke off); the third argument as for `stop_events`."""
+    read_error: Callable[[int, bytes], UpstreamError]
+    """What an upstream's error answer (status, body) or error event (status 200, data) means."""

@@ -1,0 +1,232 @@
+"""What one call has used up to now, whether its hold still pays for it, and what to charge at its end. Pure.
+
+Output is counted in two steps: by the bytes of its text, which are never fewer than its tokens, as long as the hold pays
+even for that; else by a tokenizer, over a window of text that is closed from time to time, so that nothing is counted
+twice and a token that lies across two events counts once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import Final, NamedTuple
+
+from bursar.gateway.dialects.seam import NO_USAGE, CallRequest, Produced, Reading, UsageReport
+from bursar.ledger.model import CostSource
+from bursar.pricing.catalogue import Priced
+from bursar.pricing.cost import cost_nanos
+from bursar.pricing.model import Usage
+from bursar.pricing.quote import Quote, RequestBound, affordable_output_tokens
+from bursar.pricing.tokens import count_tokens
+
+WINDOW_BYTES: Final = 4_096
+"""Text that is counted anew with every question; what is older is counted once. A tenth of a millisecond."""
+
+MOST_PIECES: Final = 256
+"""Pieces of text are joined above this, because many small strings take much memory."""
+
+LEAST_STEP_TOKENS: Final = 16
+"""The smallest extension that is asked for: what remains of a balance is delivered down to so few tokens."""
+
+
+class Ending(Enum):
+    """How a call came to its end."""
+
+    COMPLETE = "complete"
+    """The upstream's answer is whole, and the client had it."""
+    DRAINED = "drained"
+    """The client had gone; the upstream's answer was read to its end."""
+    STOPPED = "stopped"
+    """Stopped by us: for lack of money, or because the client had gone."""
+    BROKEN = "broken"
+    """The upstream broke off, or never answered."""
+
+
+class Charge(NamedTuple):
+    """What a call is settled at. `alert` is why an operator should look at it."""
+
+    actual_nanos: int
+    cost_source: CostSource
+    usage: Usage
+    alert: str | None = None
+
+
+class Slice(NamedTuple):
+    """The totals of an extension."""
+
+    minimum_total_nanos: int
+    desired_total_nanos: int
+
+
+class Meter:
+    """Feed it what was read of the answer, event by event, or the whole body at once."""
+
+    __slots__ = (
+        "_counted",
+        "_extra",
+        "_held_nanos",
+        "_last",
+        "_paid_tokens",
+        "_pieces",
+        "_priced",
+        "_quote",
+        "_report",
+        "_request",
+        "_unsure_bytes",
+        "_window_tokens",
+    )
+
+    def __init__(self, request: CallRequest, priced: Priced, quote: Quote, held_nanos: int) -> None:
+        self._request = request
+        self._priced = priced
+        self._quote = quote
+        self._report = NO_USAGE
+        self._counted = 0  # Tokens of the windows that are closed.
+        self._pieces: list[str] = []  # The open window.
+        self._window_tokens = 0  # Its tokens when it was last counted,
+        self._unsure_bytes = 0  # and the bytes that came since.
+        self._extra = 0
+        self._last = Produced()
+        self.extended(held_nanos)
+
+    # --- while it runs -----------------------------------------------------------------------------------------------
+
+    @property
+    def held_nanos(self) -> int:
+        return self._held_nanos
+
+    @property
+    def produced_anything(self) -> bool:
+        return bool(self._pieces) or self._counted > 0
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether the provider has reported its usage, believable or not."""
+        return self._report is not NO_USAGE
+
+    def extended(self, held_nanos: int) -> None:
+        """What the hold is worth now, in all."""
+        self._held_nanos = held_nanos
+        self._paid_tokens = affordable_output_tokens(self._quote, held_nanos)
+
+    def add(self, reading: Reading) -> None:
+        """Count what was read."""
+        produced, report = reading.produced, reading.report
+        self._last = produced
+        if produced.text:
+            self._pieces.append(produced.text)
+            self._unsure_bytes += _utf8_length(produced.text)
+            if len(self._pieces) > MOST_PIECES:
+                self._pieces = ["".join(self._pieces)]
+        self._extra += produced.extra_tokens
+        if report is not NO_USAGE:
+            self._report = report
+
+    def take_back(self) -> None:
+        """Forget the output that was added last: it is not delivered."""
+        if self._last.text:
+            window = "".join(self._pieces).removesuffix(self._last.text)
+            self._pieces = [window] if window else []
+            self._window_tokens, self._unsure_bytes = 0, _utf8_length(window)
+        self._extra -= self._last.extra_tokens
+        self._last = Produced()
+
+    def covered(self) -> bool:
+        """Whether the hold pays for everything that was added, as far as the call is one that grows."""
+        quote = self._quote
+        if not quote.growing or self._paid_tokens >= quote.output_ceiling:
+            return True
+        fixed = self._counted + self._extra
+        if fixed + self._window_tokens + self._unsure_bytes <= self._paid_tokens:
+            return True
+        if fixed + self._count_window() <= self._paid_tokens:
+            return True
+        usage = self._believable()[0]
+        return usage is not None and cost_nanos(self._priced.price, usage) <= self._held_nanos
+
+    def next_slice(self) -> Slice:
+        """What to ask for so that everything that was added is paid for, and some more."""
+        quote = self._quote
+        used = self._counted + self._extra + self._count_window()
+        least = min(quote.output_ceiling, max(used, self._paid_tokens + 1) + LEAST_STEP_TOKENS)
+        most = min(quote.output_ceiling, max(used, self._paid_tokens) + quote.default_output_tokens)
+        minimum = quote.nanos_for(least)
+        return Slice(minimum, max(minimum, quote.nanos_for(most)))
+
+    def output_tokens(self) -> int:
+        """The tokens of the visible output, as counted here."""
+        return self._counted + self._extra + self._count_window()
+
+    def _count_window(self) -> int:
+        if self._unsure_bytes:
+            text = "".join(self._pieces)
+            self._window_tokens = count_tokens(text, self._priced.facts.family)
+            self._unsure_bytes = 0
+            self._pieces = [text]
+            # The last piece stays in the window, for it may be taken back.
+            if len(text) > WINDOW_BYTES and len(self._last.text) < len(text):
+                closed = text.removesuffix(self._last.text)
+                self._counted += count_tokens(closed, self._priced.facts.family)
+                self._pieces = [self._last.text] if self._last.text else []
+                self._window_tokens = count_tokens(self._last.text, self._priced.facts.family)
+        return self._window_tokens
+
+    # --- at its end --------------------------------------------------------------------------------------------------
+
+    def used_nanos(self, input_bound: RequestBound) -> int:
+        """What was used up to now by our own count: recorded with each extension, should this worker die."""
+        return min(self._held_nanos, cost_nanos(self._priced.price, self._estimated(input_bound)))
+
+    def needs_estimate(self, ending: Ending) -> bool:
+        """Whether `charge` will have to count for itself; then it wants exact bounds of the input, and may be slow."""
+        return ending is Ending.STOPPED or self._believable()[0] is None
+
+    def charge(self, ending: Ending, input_bound: RequestBound | None = None) -> Charge:
+        """What to settle at. `input_bound` is needed where `needs_estimate` says so."""
+        usage, doubt = self._believable()
+        if usage is not None and ending is not Ending.STOPPED:
+            source = CostSource.DRAINED if ending is Ending.DRAINED else CostSource.PROVIDER_USAGE
+            return Charge(cost_nanos(self._priced.price, usage), source, usage)
+        if input_bound is None:
+            raise ValueError("an estimate needs the bounds of the input")
+        estimated = self._estimated(input_bound)
+        # An answer that was cut off has no usage to report; one that is whole should.
+        alert = doubt if self.has_usage or ending in (Ending.COMPLETE, Ending.DRAINED) else None
+        nanos = min(self._held_nanos, cost_nanos(self._priced.price, estimated))
+        return Charge(nanos, CostSource.ESTIMATED, estimated, None if ending is Ending.STOPPED else alert)
+
+    def _estimated(self, bound: RequestBound) -> Usage:
+        usage = Usage(
+            input_tokens=bound.input_tokens,
+            input_audio_tokens=bound.audio_tokens,
+            input_image_tokens=bound.image_tokens,
+            output_tokens=self.output_tokens(),
+        )
+        return self._completed(usage)
+
+    def _completed(self, usage: Usage) -> Usage:
+        """With what the provider charges but does not report."""
+        always = self._request.always_used
+        return replace(usage, **always) if always else usage  # type: ignore[arg-type]
+
+    def _believable(self) -> tuple[Usage | None, str]:
+        """The provider's usage, or why there is none that can be believed."""
+        report: UsageReport = self._report
+        usage = report.usage
+        if usage is None:
+            return None, f"usage is absurd: {report.absurd}" if report.absurd else "usage is missing"
+        facts = self._priced.facts
+        choices = self._request.choices
+        if usage.output_tokens == 0 and self.produced_anything and self._quote.output_ceiling > 0:
+            return None, "usage is absurd: no output tokens, but text was delivered"
+        if usage.input_tokens == 0:
+            return None, "usage is absurd: no input tokens"
+        if facts.context_bound_tokens is not None and usage.input_tokens > facts.context_bound_tokens:
+            return None, f"usage is absurd: {usage.input_tokens} input tokens are more than the model takes in"
+        if facts.max_output_tokens is not None and usage.output_tokens > facts.max_output_tokens * choices:
+            return None, f"usage is absurd: {usage.output_tokens} output tokens are more than the model can produce"
+        return self._completed(usage), ""
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
