@@ -60,6 +60,12 @@ async def test_without_a_url_the_embedded_server_lives_as_long_as_it_is_used(dat
     assert not EmbeddedPostgres(data_dir).is_running()
 
 
+async def test_many_workers_get_an_embedded_server_with_room_for_their_pools(data_dir: Path) -> None:
+    settings = load_settings({}, data_dir=data_dir, workers=16)
+    async with open_database(settings) as database:
+        assert int(await database.app_pool.fetchval("SHOW max_connections")) >= 16 * 16
+
+
 async def test_an_embedded_server_that_dies_comes_back_under_the_same_pools(data_dir: Path) -> None:
     settings = load_settings({}, data_dir=data_dir)
     started = "SELECT pg_postmaster_start_time()"

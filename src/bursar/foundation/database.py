@@ -53,6 +53,8 @@ class DatabaseSettings(Protocol):
     @property
     def data_dir(self) -> Path: ...
     @property
+    def workers(self) -> int: ...
+    @property
     def app_pool_size(self) -> int: ...
     @property
     def ledger_pool_size(self) -> int: ...
@@ -127,7 +129,14 @@ async def prepared_addresses(settings: DatabaseSettings) -> AsyncIterator[Databa
         await asyncio.to_thread(migrate.upgrade, addresses.owner)
         yield addresses
         return
-    server = await asyncio.to_thread(EmbeddedPostgres.start_or_join, settings.data_dir)
+    # Each worker has its pools and a few listeners; commands beside the server have theirs.
+    per_worker = settings.app_pool_size + settings.ledger_pool_size + 4
+    connections = max(100, settings.workers * per_worker + 40)
+    server = await asyncio.to_thread(
+        EmbeddedPostgres.start_or_join,
+        settings.data_dir,
+        extra_settings={"max_connections": str(connections)},
+    )
     keeper: asyncio.Task[None] | None = None
     try:
         await provision_embedded(server.address)

@@ -149,8 +149,8 @@ def socket_directory(data_dir: Path, user: ServerUser | None) -> Path:
 
 
 def _short_bases(user: ServerUser | None) -> list[Path]:
-    runtime = Path("/run") if user else Path(platformdirs.user_runtime_dir(ensure_exists=False))
-    bases = [runtime, Path(tempfile.gettempdir()), Path("/tmp")]
+    runtime = "/run" if user else os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
+    bases = [Path(runtime), Path(tempfile.gettempdir()), Path("/tmp")]
     return [
         base
         for base in bases
