@@ -285,11 +285,11 @@ def _values(facts: TextFacts, language: Language) -> dict[str, str]:
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 
 
-def quotable(name: str) -> str:
-    """A name as one short run of visible text: no line breaks, no control or direction characters."""
+def quotable(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name as one run of visible text, cut if too long: no line breaks, no control or direction characters."""
     visible = "".join(
         " " if unicodedata.category(character) in {"Cc", "Cs"} or character in _DIRECTIONS else character
         for character in name
     )
     words = " ".join(visible.split())
-    return words if len(words) <= LONGEST_NAME else words[: LONGEST_NAME - 1].rstrip() + "…"
+    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"

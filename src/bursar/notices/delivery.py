@@ -1,0 +1,250 @@
+"""The worker that delivers: claims due rows, hands letters to their channel, records how each ended.
+
+Any number of workers may run, in any number of processes. A worker that dies between sending and recording lets its
+claim run out; the mail then goes out a second time under the same Message-ID: twice rather than never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import structlog
+
+from bursar.billing.refusal import billing_url
+from bursar.notices import outbox
+from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome, Verdict
+from bursar.notices.followup import look_again, resolve_ended
+from bursar.notices.mail import MailFacts, render
+from bursar.notices.outbox import Claimed, Ended
+from bursar.notices.retries import State, gives_up, retry_at
+from bursar.notices.rules import still_short
+
+if TYPE_CHECKING:
+    from asyncpg import Pool
+
+log = structlog.get_logger(__name__)
+
+_DATABASE_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_RECORD_PAUSES_SECONDS: Final = (0.0, 0.2, 1.0, 3.0, 10.0)
+_FOR_GOOD: Final[Mapping[Verdict, State]] = {
+    Verdict.SENT: "SENT",
+    Verdict.REFUSED: "REFUSED",
+    Verdict.FAILED: "FAILED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPace:
+    """How fast, in seconds where not said otherwise. The lease must be longer than `begin` plus one letter's timeouts.
+
+    `begin` is how long after the claim a letter may still be begun; `rest` how long a channel is left alone after it
+    could not be reached: the first time, doubling up to the last.
+    """
+
+    poll_seconds: float = 0.5
+    batch_letters: int = 50
+    lease_seconds: float = 300.0
+    begin_seconds: float = 120.0
+    rest_seconds: tuple[float, float] = (1.0, 30.0)
+
+
+class Delivery:
+    """`start`, then `stop`; or `work_once` by hand, as tests do, with a clock of their own."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        channels: Iterable[Channel],
+        *,
+        public_url: str,
+        message_domain: str = "bursar.invalid",
+        pace: DeliveryPace | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`pool` is `bursar_ledger`'s. `now` replaces the database's time, for tests."""
+        self._pool = pool
+        self._channels = {channel.name: channel for channel in channels}
+        self._public_url = public_url
+        self._message_domain = message_domain
+        self._pace = pace or DeliveryPace()
+        self._now = now
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._resting: dict[str, tuple[float, float]] = {}
+
+    async def start(self) -> None:
+        self._stopping.clear()
+        self._task = asyncio.create_task(self._run(), name="notices-delivery")
+
+    async def stop(self, *, grace_seconds: float = 10.0) -> None:
+        """Begin no more letters, record those that are out, hand back the rest. What hangs is cut off after a while."""
+        self._stopping.set()
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait({task}, timeout=grace_seconds)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def work_once(self) -> int:
+        """One round; answers how many alerts and rows were due. Raises what the database raises."""
+        at = self._now() if self._now is not None else None
+        worked = await look_again(self._pool, limit=self._pace.batch_letters, at=at)
+        awake = [name for name in self._channels if not self._rests(name)]
+        claimed = await outbox.claim(
+            self._pool,
+            channels=awake,
+            limit=self._pace.batch_letters,
+            lease_seconds=self._pace.lease_seconds,
+            message_domain=self._message_domain,
+            at=at,
+        )
+        begin_until = time.monotonic() + self._pace.begin_seconds
+        to_send = await self._sift(claimed)
+        for name in awake:
+            rows = [row for row in to_send if row.channel == name]
+            if rows:
+                await self._deliver(self._channels[name], rows, begin_until)
+        return worked + len(claimed)
+
+    async def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.is_set():
+            try:
+                worked = await self.work_once()
+                pause = 0.0 if worked >= self._pace.batch_letters else self._pace.poll_seconds
+            except _DATABASE_TROUBLE as error:
+                pause = min(max(pause * 2, self._pace.poll_seconds), 10.0)
+                log.warning("notices_database_unavailable", error=repr(error))
+            except Exception:
+                pause = min(max(pause * 2, self._pace.poll_seconds), 60.0)
+                log.exception("notices_worker_failed")
+            if pause:
+                try:
+                    await asyncio.wait_for(self._stopping.wait(), timeout=pause)
+                except TimeoutError:
+                    continue
+
+    async def _sift(self, claimed: Sequence[Claimed]) -> list[Claimed]:
+        """Rows that are still worth sending; the others are withdrawn, and shortages that have ended are closed."""
+        ended = [row for row in claimed if not still_short(row.funds, row.figures.required_nanos)]
+        if ended:
+            await resolve_ended(self._pool, [row.alert_key for row in ended], self._now and self._now())
+            await self._record([self._handed_back(row) for row in ended])
+        over = {row.notice_id for row in ended}
+        unlisted = [row for row in claimed if not row.listed and row.notice_id not in over]
+        if unlisted:
+            error = "the address was taken out of notifyEmails"
+            await self._record([Ended(row, "CANCELLED", error=error) for row in unlisted])
+        return [row for row in claimed if row.listed and row.notice_id not in over]
+
+    async def _deliver(self, channel: Channel, rows: Sequence[Claimed], begin_until: float) -> None:
+        open_rows: dict[str, Claimed] = {}
+        letters: list[Letter] = []
+        broken: list[Ended] = []
+        for row in rows:
+            try:
+                letters.append(self._letter(row))
+                open_rows[row.message_id] = row
+            except Exception as error:
+                # One mandate's notice that cannot be written must not keep the others from theirs.
+                log.exception("notice_not_written", notice_id=str(row.notice_id), mandate_id=str(row.mandate_id))
+                broken.append(Ended(row, "FAILED", error=f"the notice cannot be written: {error!r}"))
+        if broken:
+            await self._record(broken)
+        try:
+            async for news in channel.deliver(letters, go_on=lambda: self._goes_on(begin_until)):
+                await self._record([self._ended(open_rows.pop(letter.message_id), outcome) for letter, outcome in news])
+                self._resting.pop(channel.name, None)
+        except ChannelUnreachable as error:
+            self._let_rest(channel.name, str(error))
+            later = Outcome(Verdict.LATER, str(error))
+            await self._record([self._ended(row, later) for row in open_rows.values()])
+        except Exception as error:
+            self._let_rest(channel.name, repr(error))
+            log.exception("notice_channel_failed", channel=channel.name)
+            later = Outcome(Verdict.LATER, repr(error))
+            await self._record([self._ended(row, later) for row in open_rows.values()])
+        else:
+            await self._record([self._handed_back(row) for row in open_rows.values()])
+
+    def _goes_on(self, begin_until: float) -> bool:
+        return not self._stopping.is_set() and time.monotonic() < begin_until
+
+    def _ended(self, row: Claimed, outcome: Outcome) -> Ended:
+        if outcome.verdict is Verdict.LATER:
+            at = self._moment()
+            if gives_up(row.updated_at, at):
+                return Ended(row, "FAILED", error=outcome.detail)
+            return Ended(row, "QUEUED", next_attempt_at=retry_at(row.attempts, at), error=outcome.detail)
+        state = _FOR_GOOD[outcome.verdict]
+        if outcome.verdict is not Verdict.SENT:
+            log.warning("notice_refused", recipient=row.recipient, mandate_id=str(row.mandate_id), reply=outcome.detail)
+        return Ended(row, state, error=outcome.detail, dead_address=outcome.detail if outcome.dead_address else None)
+
+    def _handed_back(self, row: Claimed) -> Ended:
+        return Ended(row, "QUEUED", next_attempt_at=self._moment(), handed_back=True)
+
+    async def _record(self, ended: Sequence[Ended]) -> None:
+        """Write outcomes down, and try hard: what is not recorded is sent again."""
+        if not ended:
+            return
+        for attempt, pause in enumerate(_RECORD_PAUSES_SECONDS):
+            await asyncio.sleep(pause)
+            try:
+                async with self._pool.acquire() as connection:
+                    await outbox.record(connection, ended, self._now and self._now())
+                return
+            except _DATABASE_TROUBLE as error:
+                log.warning("notice_outcome_not_recorded", error=repr(error), rows=len(ended))
+                if attempt == len(_RECORD_PAUSES_SECONDS) - 1:
+                    raise
+
+    def _letter(self, row: Claimed) -> Letter:
+        mail = render(
+            MailFacts(
+                kind=row.kind,
+                language=row.language,
+                mandate_id=row.mandate_id,
+                mandate_name=row.mandate_name,
+                currency=row.currency,
+                time_zone=row.time_zone,
+                billing_model=row.billing_model,
+                account_id=row.account_id,
+                figures=row.figures,
+                user_name=row.user_name,
+                key_name=row.key_name,
+                cooldown_seconds=row.cooldown_seconds,
+                top_up_url=billing_url(self._public_url, row.mandate_id),
+            )
+        )
+        return Letter(
+            recipient=row.recipient,
+            message_id=row.message_id,
+            subject=mail.subject,
+            text=mail.text,
+            html=mail.html,
+            language=mail.language,
+            date=self._moment(),
+        )
+
+    def _moment(self) -> datetime:
+        return self._now() if self._now is not None else datetime.now(UTC)
+
+    def _rests(self, channel: str) -> bool:
+        until, _ = self._resting.get(channel, (0.0, 0.0))
+        return time.monotonic() < until
+
+    def _let_rest(self, channel: str, reason: str) -> None:
+        first, longest = self._pace.rest_seconds
+        _, last = self._resting.get(channel, (0.0, 0.0))
+        pause = min(max(last * 2, first), longest)
+        self._resting[channel] = (time.monotonic() + pause, pause)
+        log.warning("notice_channel_unreachable", channel=channel, reason=reason, rest_seconds=pause)

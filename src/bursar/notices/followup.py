@@ -1,0 +1,70 @@
+"""The worker's second look at shortages: those that were kept silent, and those that ended without a top-up.
+
+Mandate by mandate, each in a transaction of its own; alerts first, then notices, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from bursar.foundation.database import Connection
+from bursar.foundation.ids import new_id
+from bursar.notices import store
+from bursar.notices.rider import apply
+from bursar.notices.rules import Verdict, due, funded, still_short, told_nobody
+from bursar.notices.store import AlertKey, Watched
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_DUE: Final = """
+    SELECT mandate_id, kind, account_id FROM alert
+     WHERE due_at <= coalesce($1, now()) ORDER BY due_at LIMIT $2
+"""
+
+
+async def look_again(pool: asyncpg.Pool, *, limit: int, at: datetime | None) -> int:
+    """Tell shortages that are due and last; answers how many alerts were due. `at` is for tests."""
+    rows = await pool.fetch(_DUE, at, limit)
+    for key in sorted(AlertKey(row["mandate_id"], row["kind"], row["account_id"]) for row in rows):
+        async with pool.acquire() as connection, connection.transaction():
+            moment = await _moment(connection, at)
+            seen = (await store.watch(connection, [key])).get(key)
+            if seen is None or not seen.exists:
+                continue
+            lasts = _lasts(seen)
+            step = due(seen.alert, seen.policy, moment, lasts=lasts, slot_id=new_id())
+            if step.alert is not seen.alert:
+                withdrawn = [key] if step.verdict is Verdict.RESOLVED else []
+                await apply(connection, [step], withdrawn, moment)
+    return len(rows)
+
+
+async def resolve_ended(pool: asyncpg.Pool, keys: Iterable[AlertKey], at: datetime | None) -> None:
+    """End shortages that nobody would be refused for any more, though no money came: the line or the model changed.
+
+    If the mail about it never went out, its slot is free again at once: nobody was disturbed.
+    """
+    for key in sorted(set(keys)):
+        async with pool.acquire() as connection, connection.transaction():
+            moment = await _moment(connection, at)
+            seen = (await store.watch(connection, [key])).get(key)
+            if seen is None or not seen.exists or _lasts(seen):
+                continue
+            step = funded(seen.alert, moment)
+            alert = step.alert
+            if alert.notified_at is None and alert.slot_id is not None and alert.slot_shortage_id == alert.shortage_id:
+                alert = told_nobody(alert, alert.slot_id, moment, all_failed=False)
+            await apply(connection, [replace(step, alert=alert)], [key], moment)
+
+
+def _lasts(seen: Watched) -> bool:
+    return seen.wanted and still_short(seen.funds, seen.alert.required_nanos)
+
+
+async def _moment(connection: Connection, at: datetime | None) -> datetime:
+    moment: datetime = at if at is not None else await connection.fetchval("SELECT now()")
+    return moment

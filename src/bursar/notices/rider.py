@@ -1,0 +1,144 @@
+"""Rides in the transaction of a denial or a top-up: keeps the alert, claims the slot, writes the outbox.
+
+Cheap where it is hot: two statements for a batch that only adds to known shortages, however many accounts and calls
+it has; two more for slots that are claimed, one more for accounts that never had an alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bursar.foundation.database import Connection
+from bursar.foundation.ids import new_id
+from bursar.ledger.model import Funding, Reason, Refusal
+from bursar.notices import store
+from bursar.notices.kinds import KINDS
+from bursar.notices.rules import Alert, Refused, Step, Verdict, funded, refused, still_short
+from bursar.notices.store import AlertKey, RefusedUser, Watched
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a batch means for one account: perhaps money, then perhaps refusals (the ledger decides in this order)."""
+
+    funded: bool = False
+    refusal: Refused | None = None
+    users: set[UUID] = field(default_factory=set)
+
+    def add(self, refusal: Refusal) -> None:
+        before = self.refusal
+        known = refusal.user_id is not None or refusal.key_id is not None or before is None
+        self.refusal = Refused(
+            calls=refusal.calls + (before.calls if before else 0),
+            required_nanos=refusal.required_nanos,
+            available_nanos=refusal.available_nanos,
+            user_id=refusal.user_id if known or before is None else before.user_id,
+            key_id=refusal.key_id if known or before is None else before.key_id,
+        )
+        if refusal.user_id is not None:
+            self.users.add(refusal.user_id)
+
+
+class NoticeRider:
+    """The ledger's `Rider`. What it raises is undone with its savepoint: never the money's or the user's problem."""
+
+    wants: frozenset[Reason] = frozenset(reason for kind in KINDS.values() for reason in kind.reasons)
+
+    async def ride(
+        self, connection: Connection, refusals: Sequence[Refusal], fundings: Sequence[Funding], at: datetime
+    ) -> None:
+        """Called inside the batch's transaction, after the money is written. `at` is the transaction's time."""
+        batches = _gather(refusals, fundings)
+        if not batches:
+            return
+        watched = await store.watch(connection, batches)
+        await _begin_missing(connection, batches, watched)
+        steps: dict[AlertKey, Step] = {}
+        withdrawn: list[AlertKey] = []
+        users: list[RefusedUser] = []
+        for key in sorted(batches):
+            batch, account = batches[key], watched.get(key)
+            if account is None or not account.exists:
+                continue
+            alert = account.alert
+            if batch.funded:
+                step = funded(alert, at)
+                if step.verdict is Verdict.RESOLVED:
+                    withdrawn.append(key)
+                    steps[key] = step
+                    alert = step.alert
+            if batch.refusal is None or not _counts(account, alert, batch.refusal):
+                continue
+            step = refused(alert, batch.refusal, account.policy, at, shortage_id=new_id(), slot_id=new_id())
+            steps[key] = step
+            shortage_id = step.alert.shortage_id
+            if shortage_id is not None:
+                users.extend(RefusedUser(key, user_id, shortage_id) for user_id in batch.users)
+        await apply(connection, list(steps.values()), withdrawn, at, users)
+
+
+async def apply(
+    connection: Connection,
+    steps: Sequence[Step],
+    withdrawn: Iterable[AlertKey],
+    at: datetime,
+    users: Iterable[RefusedUser] = (),
+) -> None:
+    """Write what the rules said: alerts, then rows that are withdrawn, then rows that are queued."""
+    if not steps:
+        return
+    counts = await store.write(connection, [step.alert for step in steps], at, users)
+    await store.withdraw(connection, withdrawn, at)
+    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at)
+    for step in steps:
+        if step.warn:
+            log.warning(
+                "nobody_to_notify",
+                mandate_id=str(step.alert.mandate_id),
+                kind=step.alert.kind,
+                setting="notifyEmails",
+                message="the balance is exhausted and no address in notifyEmails can be told",
+            )
+
+
+def _gather(refusals: Sequence[Refusal], fundings: Sequence[Funding]) -> dict[AlertKey, _Batch]:
+    batches: dict[AlertKey, _Batch] = {}
+    for funding in fundings:
+        for name in KINDS:
+            batches.setdefault(AlertKey(funding.mandate_id, name, funding.account_id), _Batch()).funded = True
+    for refusal in refusals:
+        for kind in _KINDS_OF.get(refusal.reason, ()):
+            key = AlertKey(refusal.mandate_id, kind, refusal.account_id)
+            batches.setdefault(key, _Batch()).add(refusal)
+    return batches
+
+
+_KINDS_OF: Final = {
+    reason: tuple(kind.name for kind in KINDS.values() if reason in kind.reasons) for reason in NoticeRider.wants
+}
+
+
+async def _begin_missing(
+    connection: Connection, batches: dict[AlertKey, _Batch], watched: dict[AlertKey, Watched]
+) -> None:
+    missing = [
+        key
+        for key, account in watched.items()
+        if not account.exists and (batch := batches[key]).refusal and _counts(account, account.alert, batch.refusal)
+    ]
+    if missing:
+        for key, alert in (await store.begin(connection, missing)).items():
+            watched[key] = replace(watched[key], alert=alert, exists=True)
+
+
+def _counts(account: Watched, alert: Alert, refusal: Refused) -> bool:
+    """Refusals answered from memory arrive up to a second late: after a top-up they must not begin a new shortage."""
+    return account.wanted and (alert.is_open or still_short(account.funds, refusal.required_nanos))
