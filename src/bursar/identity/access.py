@@ -89,16 +89,16 @@ def rank_of(caller: Caller) -> Rank | None:
     return "owner" if caller.kind == "admin" else None
 
 
-def reach(caller: Caller, action: Action) -> Reach:
-    """How far the caller may go with an action. Raises a 403 `Problem`."""
+def reach(caller: Caller, action: Action, field: str | None = None) -> Reach:
+    """How far the caller may go with an action. Raises a 403 `Problem`, which names the field that asks for it."""
     rank = rank_of(caller)
     found = MAY[action].get(rank) if rank is not None else None
     if found is None:
-        raise forbidden(action, rank)
+        raise forbidden(action, rank, field)
     return found
 
 
-def forbidden(action: Action, rank: Rank | None, field: str | None = None) -> Problem:
+def forbidden(action: Action, rank: Rank | None, field: str | None) -> Problem:
     """Says who may, so that somebody who may not knows whom to ask."""
     if rank is None:
         detail = "A user key is for AI calls; the management API wants an admin key."

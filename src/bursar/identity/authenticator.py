@@ -24,7 +24,7 @@ from bursar.identity.listener import Listener
 from bursar.identity.lookup import REVISIONS, Found, find_key, find_mandate, find_person, is_external_id
 from bursar.identity.principal import Caller, MandateFacts, Person
 from bursar.identity.revision import ROOT, read_payload
-from bursar.identity.shelf import Bounded, KnownKey, KnownPerson, Shelf, Shelves
+from bursar.identity.shelf import NEVER, Bounded, KnownKey, KnownPerson, Shelf, Shelves
 from bursar.identity.usage import KeyUsage
 
 BELIEVED_SECONDS: Final = 1.0
@@ -100,6 +100,13 @@ class Authenticator:
 
     async def wait_until_listening(self) -> None:
         await self._listener.listening.wait()
+
+    def doubt(self, mandate_id: UUID) -> None:
+        """This worker has just changed something of the mandate: its next caller sees it, notified or not."""
+        shelf = self._shelves.get(mandate_id)
+        if shelf is not None:
+            shelf.verified_at = NEVER
+        self._unknown.clear()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,128 @@
+"""Management routes of keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from starlette.requests import Request
+
+from bursar.identity import key_store
+from bursar.identity.access import Action, not_found, own_user_id
+from bursar.identity.documented import refusals
+from bursar.identity.entrance import Visitor, as_id, may
+from bursar.identity.key_store import KeyKind
+from bursar.identity.wire import Answer, Ask, Line
+from bursar.identity.wiring import wiring_of
+
+router = APIRouter(tags=["keys"])
+
+
+class NewKey(Ask):
+    kind: KeyKind
+    user_id: UUID | None = None
+    name: Line
+    expires_at: datetime | None = None
+
+
+class KeyAnswer(Answer):
+    id: UUID
+    kind: KeyKind
+    user_id: UUID | None
+    name: str
+    prefix: str
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewKeyAnswer(KeyAnswer):
+    key: str
+    """Shown here and never again."""
+
+
+class KeyPage(Answer):
+    keys: list[KeyAnswer]
+    next_cursor: str | None
+
+
+def _fields(key: key_store.ApiKey) -> dict[str, object]:
+    return {
+        "id": key.key_id,
+        "kind": key.kind,
+        "user_id": key.user_id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "created_by": key.created_by,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+    }
+
+
+@router.post("/api/mandates/{mandateId}/keys", status_code=201, responses=refusals())
+async def create_key(
+    request: Request,
+    response: Response,
+    body: NewKey,
+    visitor: Annotated[Visitor, Depends(may(Action.CHANGE_USER_KEYS))],
+) -> NewKeyAnswer:
+    """A new key; its text is in this answer and nowhere else.
+
+    A `user` key belongs to a user. A `service` key belongs to an application, which names users by `x-bursar-user`.
+    An `admin` key manages the mandate as its owner, or as the user it names.
+    """
+    wiring = wiring_of(request)
+    user_id = body.user_id
+    if body.kind != "user":
+        visitor.require(Action.CHANGE_MANDATE_KEYS, "kind")
+    elif visitor.own_user_id is not None:
+        user_id = user_id or visitor.own_user_id
+        if user_id != visitor.own_user_id:
+            raise not_found("user")
+    key, text = await key_store.create_key(
+        wiring.database,
+        visitor.mandate.mandate_id,
+        kind=body.kind,
+        name=body.name,
+        created_by=visitor.actor,
+        user_id=user_id,
+        expires_at=body.expires_at,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return NewKeyAnswer.model_validate({**_fields(key), "key": text})
+
+
+@router.get("/api/mandates/{mandateId}/keys", responses=refusals())
+async def list_keys(
+    request: Request,
+    visitor: Annotated[Visitor, Depends(may(Action.READ_KEYS))],
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> KeyPage:
+    """Newest first, those that ended included. Finance and members see their own user keys."""
+    page = await key_store.list_keys(
+        wiring_of(request).database,
+        visitor.mandate.mandate_id,
+        of_user=visitor.own_user_id,
+        cursor=cursor,
+        limit=limit,
+    )
+    return KeyPage(keys=[KeyAnswer.model_validate(_fields(key)) for key in page.items], next_cursor=page.next_cursor)
+
+
+@router.delete("/api/mandates/{mandateId}/keys/{keyId}", status_code=204, responses=refusals())
+async def revoke_key(
+    request: Request, keyId: str, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_USER_KEYS))]
+) -> None:
+    """Ends a key on all workers within a second."""
+    wiring = wiring_of(request)
+    mandate_id = visitor.mandate.mandate_id
+    own = own_user_id(visitor.caller, visitor.reach)
+    await key_store.revoke_key(wiring.database, mandate_id, as_id(keyId, "key"), of_user=own)
+    wiring.authenticator.doubt(mandate_id)

@@ -1,0 +1,43 @@
+"""What the management routes work with; whoever composes the application puts it on `app.state.wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from starlette.requests import Request
+
+from bursar.foundation.database import Database
+from bursar.identity.authenticator import Authenticator
+from bursar.ledger.model import Command, Outcome
+
+
+class LedgerPort(Protocol):
+    """Of the ledger, what management needs."""
+
+    async def submit(self, command: Command) -> Outcome: ...
+
+
+async def _nobody_was_told(_mandate_id: UUID, _account_id: UUID) -> datetime | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    database: Database
+    authenticator: Authenticator
+    ledger: LedgerPort
+    public_url: str
+    top_up_enabled: bool = True
+    """Whether the installation has any means for people to top up by themselves."""
+    told_at: Callable[[UUID, UUID], Awaitable[datetime | None]] = _nobody_was_told
+    """When finance was told of an account's present shortage (mandate id, account id)."""
+
+
+def wiring_of(request: Request) -> Wiring:
+    wiring = request.app.state.wiring
+    assert isinstance(wiring, Wiring)
+    return wiring
