@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionToolParam
 
-from bursar.gateway.demo_upstream import running_demo_upstream
+from tests.support.demo_upstream import shared_demo_upstream
 
 WEATHER: ChatCompletionToolParam = {
     "type": "function",
@@ -26,12 +26,15 @@ WEATHER: ChatCompletionToolParam = {
 }
 
 
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with shared_demo_upstream(faults=False) as url:
+        yield url
+
+
 @pytest.fixture
-async def client() -> AsyncIterator[openai.AsyncOpenAI]:
-    async with (
-        running_demo_upstream() as base_url,
-        openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as connected,
-    ):
+async def client(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as connected:
         yield connected
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ import pytest
 
 from bursar.gateway.demo_upstream import running_demo_upstream
 from bursar.gateway.upstream_http import FaultReason, FaultStage, Target, UpstreamAnswer, UpstreamClient, UpstreamFault
+from tests.support.demo_upstream import shared_demo_upstream
 
 
 class Wire:
@@ -37,12 +38,17 @@ class Wire:
         return orjson.loads(body)
 
 
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with shared_demo_upstream(faults=True) as url:
+        yield url
+
+
 @pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    async with running_demo_upstream(faults=True) as base_url:
-        connected = Wire(base_url)
-        yield connected
-        await connected.client.aclose()
+async def wire(base_url: str) -> AsyncIterator[Wire]:
+    connected = Wire(base_url)
+    yield connected
+    await connected.client.aclose()
 
 
 def events(body: bytes) -> list[bytes]:
@@ -151,6 +157,7 @@ async def test_faults_are_asleep_unless_started_with_them() -> None:
 
 
 async def test_shows_what_it_received_and_who_left(wire: Wire) -> None:
+    before = await wire.get("/demo/stats")
     answer = await wire.ask("[[tokens=99 chunk_delay_ms=10]]", stream=True)
     await answer.next_chunk()
     assert (await wire.get("/demo/stats"))["running"] == 1
@@ -161,7 +168,7 @@ async def test_shows_what_it_received_and_who_left(wire: Wire) -> None:
         if not stats["running"]:
             break
         await asyncio.sleep(0.02)
-    assert stats == {"calls": 1, "running": 0, "left": 1}
+    assert stats == {"calls": before["calls"] + 1, "running": 0, "left": before["left"] + 1}
     last = await wire.get("/demo/last")
     assert last["headers"]["x-test"] == "yes"
     assert "chunk_delay_ms" in last["body"]

@@ -16,13 +16,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from bursar.gateway.demo_upstream.chat import CHAT
 from bursar.gateway.demo_upstream.dialect import Dialect, EventStream, openai_error
 from bursar.gateway.demo_upstream.directives import Fault
+from bursar.gateway.demo_upstream.embeddings import EMBEDDINGS
+from bursar.gateway.demo_upstream.messages import COUNT_TOKENS, MESSAGES
 from bursar.gateway.demo_upstream.reply import Reply, Request, compose
+from bursar.gateway.demo_upstream.responses import RESPONSES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-DIALECTS: Mapping[str, Dialect] = {"/v1/chat/completions": CHAT}
+DIALECTS: Mapping[str, Dialect] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/responses": RESPONSES,
+    "/v1/embeddings": EMBEDDINGS,
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": COUNT_TOKENS,
+}
 MODELS = ("demo-1", "demo-embed-1")
 BATCH_BYTES = 64 * 1024
 # What providers send along and a gateway must not pass on.
