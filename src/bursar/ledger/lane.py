@@ -6,6 +6,7 @@ locked elsewhere, worth another try, connection lost (before or during the commi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_SECONDS: Final = 10.0
 MAX_ATTEMPTS: Final = 20
+RIDER_TIMEOUT_SECONDS: Final = 2.0
+"""Less than anybody waits for an answer: a rider that hangs costs its notice, not the batch."""
 FUNDING_KINDS: Final = frozenset({TransferKind.TOP_UP, TransferKind.CORRECTION, TransferKind.WALLET_TRANSFER})
 
 WORTH_ANOTHER_TRY: Final = (
@@ -192,13 +195,21 @@ class Lane:
         """Let the rider do its part in a savepoint: nothing of it can fail the money."""
         if self._rider is None or not (decided.refusals or decided.fundings):
             return
+        await connection.execute("SAVEPOINT rider")
         try:
-            async with connection.transaction():
+            async with asyncio.timeout(RIDER_TIMEOUT_SECONDS):
                 await self._rider.ride(connection, decided.refusals, list(decided.fundings.values()), at)
-        except CONNECTION_LOST:
-            raise
-        except Exception:
-            log.exception("notice_not_recorded", refusals=len(decided.refusals), fundings=len(decided.fundings))
+        except Exception as error:
+            if connection.is_closed():
+                raise
+            log.error(
+                "notice_not_recorded",
+                error=repr(error),
+                refusals=len(decided.refusals),
+                fundings=len(decided.fundings),
+                alert="operator",
+            )
+            await connection.execute("ROLLBACK TO SAVEPOINT rider")
 
     def _again(self, entries: list[Entry], error: Exception) -> Result:
         result = Result()

@@ -50,6 +50,13 @@ LOCK_ACCOUNTS: Final = """
      ORDER BY a.mandate_id, a.account_id
        FOR UPDATE OF a"""
 
+MISSING_ACCOUNTS: Final = """
+    SELECT wanted.mandate_id, wanted.account_id, wanted.kind
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS wanted (mandate_id, account_id, kind)
+      JOIN mandate USING (mandate_id)
+      LEFT JOIN account a ON a.mandate_id = wanted.mandate_id AND a.account_id = wanted.account_id
+     WHERE a.account_id IS NULL"""
+
 OPEN_ACCOUNTS: Final = """
     INSERT INTO account (mandate_id, account_id, kind)
     SELECT wanted.mandate_id, wanted.account_id, wanted.kind
@@ -177,22 +184,36 @@ async def read_books(
 async def _lock_accounts(
     connection: Connection, books: Books, wanted: dict[InMandate, str], *, wait: bool, known: set[InMandate]
 ) -> set[UUID]:
-    keys = list(wanted)
+    """Fill `books.accounts`, and answer the mandates of which an account could not be had without waiting."""
+    opened = await _open_missing(connection, wanted, known) if wait else set()
     sql = LOCK_ACCOUNTS if wait else LOCK_ACCOUNTS + " SKIP LOCKED"
-    for row in await connection.fetch(sql, [k[0] for k in keys], [k[1] for k in keys]):
+    for row in await connection.fetch(sql, [k[0] for k in wanted], [k[1] for k in wanted]):
         books.accounts[row[0], row[1]] = Account(*row)
-    missing = [key for key in keys if key not in books.accounts]
-    unknown = [key for key in missing if key not in known]
-    if unknown:
-        await connection.execute(
-            OPEN_ACCOUNTS, [k[0] for k in unknown], [k[1] for k in unknown], [wanted[k] for k in unknown]
-        )
-        for row in await connection.fetch(sql, [k[0] for k in unknown], [k[1] for k in unknown]):
-            books.accounts[row[0], row[1]] = Account(*row)
-    known.update(books.accounts)
     if wait:
+        # What was opened here exists only if this batch commits.
+        known.update(key for key in books.accounts if key not in opened)
         return set()
-    return {key[0] for key in keys if key not in books.accounts and key in known}
+    return {key[0] for key in wanted if key not in books.accounts}
+
+
+async def _open_missing(connection: Connection, wanted: dict[InMandate, str], known: set[InMandate]) -> set[InMandate]:
+    """Open accounts that do not exist yet.
+
+    Before any lock is taken, so that nobody who holds one waits for an account that is just being opened. Whoever opens
+    an account also locks the mandate's pool, so that a limit that is being made for the mandate misses no account.
+    """
+    unknown = [key for key in wanted if key not in known]
+    if not unknown:
+        return set()
+    for mandate_id, _ in tuple(unknown):
+        wanted.setdefault((mandate_id, mandate_id), "pool")
+        unknown.append((mandate_id, mandate_id))
+    unknown = list(dict.fromkeys(unknown))
+    columns = [k[0] for k in unknown], [k[1] for k in unknown], [wanted[k] for k in unknown]
+    missing = sorted(tuple(row) for row in await connection.fetch(MISSING_ACCOUNTS, *columns))
+    if missing:
+        await connection.execute(OPEN_ACCOUNTS, *[list(column) for column in zip(*missing, strict=True)])
+    return {(row[0], row[1]) for row in missing}
 
 
 async def _read_holds(connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool) -> None:
