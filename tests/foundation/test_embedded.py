@@ -75,6 +75,13 @@ def _server_pid(data_dir: Path) -> int:
     return int((data_dir / "postgresql" / "postmaster.pid").read_text().split()[0])
 
 
+def _kill_server(data_dir: Path) -> None:
+    """A signal takes a moment to arrive."""
+    os.kill(_server_pid(data_dir), signal.SIGKILL)
+    while _runs(data_dir):
+        time.sleep(0.01)
+
+
 def _runs(data_dir: Path) -> bool:
     return EmbeddedPostgres(data_dir).is_running()
 
@@ -122,7 +129,7 @@ def test_after_a_kill_of_the_server_itself_what_was_committed_is_there(data_dir:
     first.wait_until_up()
     server = _join(data_dir)
     _query(server, "CREATE TABLE kept AS SELECT 42 AS answer")
-    os.kill(_server_pid(data_dir), signal.SIGKILL)
+    _kill_server(data_dir)
     first.kill()
     server.stop()
     assert (data_dir / "postgresql" / "postmaster.pid").exists()
@@ -135,9 +142,7 @@ def test_a_server_that_died_under_a_living_command_is_brought_back(data_dir: Pat
     server = _join(data_dir)
     address = server.address
     assert server.ensure_running() is False
-    os.kill(_server_pid(data_dir), signal.SIGKILL)
-    while address.accepts():
-        time.sleep(0.01)
+    _kill_server(data_dir)
     assert server.ensure_running() is True
     assert server.address == address
     assert _query(server, "SELECT 1") == 1

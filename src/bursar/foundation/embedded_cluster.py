@@ -29,7 +29,7 @@ from bursar.foundation.embedded_directories import (
 SUPERUSER: Final = "postgres"
 _PORT: Final = 5432
 _POLL_SECONDS: Final = 0.02
-_STOP_TIMEOUT_SECONDS: Final = 60
+_STOP_TIMEOUT_SECONDS: Final = 60.0
 _MAX_LOG_BYTES: Final = 10_000_000
 _PID_FILE_LINES: Final = 8
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -132,6 +132,8 @@ class Cluster:
                     self._last_port = pid_file.port
                     return self._address(pid_file)
             elif self._process is None and not (pid_file is not None and self._is_alive(pid_file.pid)):
+                if pid_file is not None:
+                    self._disown_pid_file(pid_file.pid)
                 self._launch()
             time.sleep(_POLL_SECONDS)
         raise EmbeddedPostgresError(
@@ -139,14 +141,30 @@ class Cluster:
         )
 
     def stop(self) -> None:
-        if self.running() is None:
-            return
-        timeout = str(_STOP_TIMEOUT_SECONDS)
-        self._run("pg_ctl", "stop", "-D", str(self._directory), "-m", "fast", "-w", "-t", timeout)
+        """Fast shutdown; what does not end in time is ended as by a crash, which PostgreSQL recovers from."""
+        for mode in ("fast", "immediate"):
+            deadline = time.monotonic() + _STOP_TIMEOUT_SECONDS
+            if self.running() is None:
+                break
+            try:
+                self._run("pg_ctl", "stop", "-D", str(self._directory), "-m", mode, "-W")
+            except EmbeddedPostgresError:
+                # It may have died between the question and the signal.
+                if self.running() is not None:
+                    raise
+            while self._is_stopping() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_TIMEOUT_SECONDS)
+                self._process.wait(_POLL_SECONDS)
             self._process = None
+
+    def _is_stopping(self) -> bool:
+        """PostgreSQL removes its postmaster.pid last of all, unless it was killed."""
+        if self._process is not None:
+            self._process.poll()
+        pid_file = self._read_pid_file()
+        return pid_file is not None and self._is_alive(pid_file.pid)
 
     def _reap(self) -> None:
         """Forget a server of ours that ended. Raises `EmbeddedPostgresError` if trying again is pointless."""
@@ -171,29 +189,34 @@ class Cluster:
         return ServerAddress(pid_file.socket_dir or "/nonexistent", pid_file.port)
 
     def _is_alive(self, pid: int) -> bool:
-        """Whether that process is this cluster's server: starting, or on its way out.
+        """Whether that process is this cluster's server: starting, running, or on its way out."""
+        import psutil
 
-        If it is something else by now (common after a restart of a container) or a zombie, postmaster.pid is
-        made harmless, since PostgreSQL would refuse to start while that number is alive. Removing the file
-        would also remove PostgreSQL's own check for surviving backends (it names their shared memory), so
-        only the number is replaced, by one that is certainly dead.
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process = psutil.Process(pid)
+            return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._directory
+        return False
+
+    def _disown_pid_file(self, pid: int) -> None:
+        """Make a left-over postmaster.pid harmless, if its number is something else by now, or a zombie.
+
+        PostgreSQL would refuse to start while that number is alive, which is common after a restart of a
+        container. Removing the file would also remove PostgreSQL's own check for surviving backends (it names
+        their shared memory), so only the number is replaced, by one that is certainly dead.
         """
         import psutil
 
-        try:
-            process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._directory:
-                return True
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            pass
+        if not psutil.pid_exists(pid):
+            return
         with subprocess.Popen([sys.executable, "-c", ""]) as dead:
             dead.wait()
         path = self._directory / "postmaster.pid"
-        _, newline, rest = path.read_text().partition("\n")
-        path.write_text(f"{dead.pid}{newline}{rest}")
-        return False
+        # Opened without creating it: a server on its way out may be removing it just now.
+        with suppress(FileNotFoundError), path.open("r+") as file:
+            _, newline, rest = file.read().partition("\n")
+            file.seek(0)
+            file.write(f"{dead.pid}{newline}{rest}")
+            file.truncate()
 
     def _initialise(self) -> None:
         """initdb beside and rename, so that a cluster is complete or absent."""
