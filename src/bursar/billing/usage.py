@@ -107,5 +107,13 @@ async def get_usage(
 
 
 def _sum(row: Any) -> Sum:
-    numbers = (int(row[name] or 0) for name in ("calls", "amount", "input_tokens", "cached_input_tokens"))
-    return Sum(row["value"], row["label"] or None, *numbers, int(row["output_tokens"] or 0))
+    # PostgreSQL sums bigints into numerics, and nothing into NULL.
+    return Sum(
+        value=row["value"],
+        label=row["label"] or None,
+        calls=row["calls"],
+        amount_nanos=int(row["amount"] or 0),
+        input_tokens=int(row["input_tokens"] or 0),
+        cached_input_tokens=int(row["cached_input_tokens"] or 0),
+        output_tokens=int(row["output_tokens"] or 0),
+    )

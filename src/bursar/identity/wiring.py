@@ -12,13 +12,30 @@ from starlette.requests import Request
 
 from bursar.foundation.database import Database
 from bursar.identity.authenticator import Authenticator
-from bursar.ledger.model import Command, Outcome
+from bursar.ledger.model import Command, LimitScope, Outcome, Period
 
 
 class LedgerPort(Protocol):
     """Of the ledger, what management needs."""
 
     async def submit(self, command: Command) -> Outcome: ...
+
+    async def create_limit(
+        self,
+        mandate_id: UUID,
+        *,
+        scope: LimitScope,
+        scope_id: str,
+        period: Period,
+        amount_nanos: int,
+        created_by: str | None,
+    ) -> UUID:
+        """Raises `asyncpg.UniqueViolationError` where one of this scope and period is in force."""
+        ...
+
+    async def delete_limit(self, mandate_id: UUID, limit_id: UUID) -> bool:
+        """Whether there was one."""
+        ...
 
 
 async def _nobody_was_told(_mandate_id: UUID, _account_id: UUID) -> datetime | None:

@@ -1,0 +1,124 @@
+"""The management API as one application: routes, refusals, limits on bodies, and the document that describes it all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import asyncpg
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bursar.billing import routes as billing_routes
+from bursar.billing.docs_page import docs_page
+from bursar.foundation.ids import new_id
+from bursar.foundation.logs import current_request_id, request_id
+from bursar.foundation.problem_responses import install_problem_handlers, problem_response
+from bursar.foundation.problems import Problem
+from bursar.identity import routes as identity_routes
+from bursar.identity.authenticator import IdentityUnavailable
+from bursar.identity.documented import PROBLEM_SCHEMA
+from bursar.identity.wiring import Wiring
+from bursar.ledger.entry import LedgerUnavailable
+
+MOST_BODY_BYTES: Final = 1_000_000
+_DESCRIPTION: Final = "Mandates, users, keys, money and notices. Amounts are decimal strings, times RFC 3339 in UTC."
+_RETRY_AFTER_SECONDS: Final = 1
+
+_DATABASE_IS_AWAY: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+def create_api(wiring: Wiring, *more_routers: APIRouter) -> FastAPI:
+    """The application below `/api`; its routes have their full paths. Rooms above billing bring their own routers."""
+    api = FastAPI(
+        title="Bursar: management API",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=True,
+    )
+    api.state.wiring = wiring
+    for router in (identity_routes.router, billing_routes.router, *more_routers):
+        api.include_router(router)
+    install_problem_handlers(api)
+    for kind in (IdentityUnavailable, LedgerUnavailable, *_DATABASE_IS_AWAY):
+        api.add_exception_handler(kind, _on_unavailable)
+    api.openapi = lambda: _document(api)  # type: ignore[method-assign]
+    api.add_api_route("/api/docs", _docs, include_in_schema=False)
+    api.add_middleware(_Frame)
+    return api
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(docs_page(request.app.openapi()), headers=headers)
+
+
+async def _on_unavailable(_: Request, error: Exception) -> Response:
+    seconds = getattr(error, "retry_after_seconds", _RETRY_AFTER_SECONDS)
+    return problem_response(
+        Problem(
+            503,
+            "ledger_unavailable",
+            "Not available now",
+            "The database does not answer: try again in a moment.",
+            headers={"retry-after": str(seconds)},
+        )
+    )
+
+
+def _document(api: FastAPI) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        document = get_openapi(title=api.title, version=api.version, description=_DESCRIPTION, routes=api.routes)
+        document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        api.openapi_schema = document
+    return api.openapi_schema
+
+
+class _Frame:
+    """Around every request: an id, in the log and in the answer, and an end to bodies that never end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        known = current_request_id()
+        own_id = known or str(new_id())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"]
+                if not any(name == b"x-request-id" for name, _ in headers):
+                    message["headers"] = [*headers, (b"x-request-id", own_id.encode())]
+            await send(message)
+
+        with request_id(own_id):
+            await self.app(scope, _bounded(receive), send_with_id)
+
+
+def _bounded(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MOST_BODY_BYTES:
+            raise HTTPException(413, f"A body may have {MOST_BODY_BYTES} bytes at most.")
+        return message
+
+    return receive_bounded

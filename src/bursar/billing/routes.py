@@ -1,0 +1,20 @@
+"""The management routes of this room, as one router."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from bursar.billing import (
+    routes_holds,
+    routes_limits,
+    routes_money,
+    routes_notices,
+    routes_settings,
+    routes_transfers,
+)
+
+router: Final = APIRouter()
+for _part in (routes_settings, routes_money, routes_transfers, routes_holds, routes_limits, routes_notices):
+    router.include_router(_part.router)
