@@ -1,7 +1,7 @@
 """The bare reverse proxy of Bursar's own HTTP stack: what a call costs before anything is billed.
 
 `python -m bench.bare_proxy PORT` forwards `POST /v1/chat/completions` to $BENCH_UPSTREAM: uvicorn, a bare ASGI
-callable and Bursar's upstream client, and nothing else (docs/decisions/0003-http-stack.md).
+callable and Bursar's upstream client, and nothing else (docs/decisions/0004-http-stack.md).
 """
 
 from __future__ import annotations

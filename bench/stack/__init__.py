@@ -1,1 +1,1 @@
-"""Which HTTP stack carries a reverse proxy fastest: the measurement behind docs/decisions/0003."""
+"""Which HTTP stack carries a reverse proxy fastest: the measurement behind docs/decisions/0004."""

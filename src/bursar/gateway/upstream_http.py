@@ -1,7 +1,7 @@
 """The HTTP/1.1 client that carries calls to upstreams.
 
 Small on purpose: `httptools` parses (llhttp, Node's parser), asyncio connects and encrypts; here are only the
-pool, the time-outs, back-pressure and the faults. Why not a ready client: docs/decisions/0003-http-stack.md.
+pool, the time-outs, back-pressure and the faults. Why not a ready client: docs/decisions/0004-http-stack.md.
 
 It never follows a redirect, never decodes a body (it asks for identity), and never sends a request twice.
 """
