@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bursar.gateway.dialects import openai
+from bursar.gateway.dialects.members import is_given
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading
 from bursar.gateway.sse import SseEvent
 
@@ -47,7 +48,7 @@ class _Choice(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     service_tier: Any = None
     error: Any = None
 
@@ -75,7 +76,7 @@ def read_body(body: bytes) -> Reading:
         if message is not None:
             tool_calls += _read_message(message, text)
     report = NO_USAGE
-    if answer.usage is not None and bytes(answer.usage) != b"null":
+    if is_given(answer.usage):
         tier = answer.service_tier if isinstance(answer.service_tier, str) else None
         report = openai.read_usage(answer.usage, tier)
     return Reading(
@@ -114,17 +115,18 @@ def _collect(value: Any, text: list[str]) -> None:
         for item in value:
             _collect(item, text)
     elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, text)
+        for name, item in value.items():
+            if name != "type":
+                _collect(item, text)
 
 
 def _any_text(body: bytes) -> str:
-    """All strings of JSON in a shape that is not known, so that an estimate sees something."""
+    """All strings of an answer in a shape that is not known, or what is no JSON as it came: for an estimate."""
     text: list[str] = []
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+        return body.decode("utf-8", "replace")
     if isinstance(value, dict):
         _collect(value.get("choices"), text)
     return "".join(text)

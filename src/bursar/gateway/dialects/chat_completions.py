@@ -16,7 +16,7 @@ from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.chat_answers import read_body, read_event
 from bursar.gateway.dialects.chat_content import Content, content_bound, read_content
-from bursar.gateway.dialects.members import Members, NotAnObject, read_members, read_value, write_members
+from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
 from bursar.gateway.dialects.seam import (
     CallRequest,
     Dialect,
@@ -108,8 +108,8 @@ class _Request(msgspec.Struct):
     moderation: _Moderation | None = None
     reasoning_effort: str | None = None
     service_tier: str | None = None
-    prediction: msgspec.Raw | None = None
-    tools: msgspec.Raw | None = None
+    prediction: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
     web_search_options: dict[str, Any] | None = None
 
 
@@ -200,7 +200,7 @@ class _Bounds:
             opaque_tokens=content.opaque_tokens,
             choices=self.choices,
             output_limit=self.output_limit,
-            visible_output=bool(request.stream) and not sounds and not thinks and request.prediction is None,
+            visible_output=bool(request.stream) and not sounds and not thinks and not is_given(request.prediction),
             web_searches=self.searches,
             features=PriceFeatures(
                 service_tiers=service_tiers_for(request.service_tier),
@@ -220,17 +220,15 @@ def _write_request(body: bytes, request: CallRequest, edits: Edits) -> bytes:
     if edits.model is not None and edits.model != request.model:
         changes["model"] = edits.model
     if edits.output_limit is not None:
-        given = [name for name in ("max_completion_tokens", "max_tokens") if _is_given(members, name)]
-        for name in given or [_limit_name(request.model)]:
+        given = [
+            name for name in ("max_completion_tokens", "max_tokens") if name in members and is_given(members[name])
+        ]
+        for name in given or (_limit_name(request.model),):
             changes[name] = min(edits.output_limit, read_value(members[name])) if given else edits.output_limit
     if edits.ask_usage and request.stream and not request.usage_asked:
-        options = read_value(members["stream_options"]) if _is_given(members, "stream_options") else {}
-        changes["stream_options"] = {**options, "include_usage": True}
+        options = read_value(members["stream_options"]) if "stream_options" in members else None
+        changes["stream_options"] = {**(options or {}), "include_usage": True}
     return write_members(body, members, changes)
-
-
-def _is_given(members: Members, name: str) -> bool:
-    return name in members and bytes(members[name]) != b"null"
 
 
 def _limit_name(model: str) -> str:
@@ -269,11 +267,11 @@ def _error_events(error: dict[str, Any], first_data: bytes) -> bytes:
     return b"data: " + msgspec.json.encode(chunk) + b"\n\ndata: [DONE]\n\n"
 
 
-def _stop_events(refusal: HttpRefusal, first_data: bytes) -> bytes:
+def _stop_events(refusal: HttpRefusal, first_data: bytes, last_data: bytes = b"") -> bytes:
     return _error_events(openai.refusal_error(refusal), first_data)
 
 
-def _fault_events(fault: GatewayFault, request_id: str, first_data: bytes) -> bytes:
+def _fault_events(fault: GatewayFault, request_id: str, first_data: bytes, last_data: bytes = b"") -> bytes:
     return _error_events({**openai.fault_error(fault), "request_id": request_id}, first_data)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from bursar.gateway.dialects.members import first_byte, is_given
 from bursar.gateway.dialects.seam import feature_not_priced, invalid
 from bursar.pricing.bounds import (
     audio_token_bound,
@@ -47,12 +48,12 @@ class _Part(msgspec.Struct):
     type: str = ""
     image_url: _ImageUrl | str | None = None
     input_audio: _InputAudio | None = None
-    file: msgspec.Raw | None = None
+    file: msgspec.Raw = msgspec.Raw()
 
 
 class _Message(msgspec.Struct):
-    content: msgspec.Raw = msgspec.Raw(b"null")
-    audio: msgspec.Raw | None = None
+    content: msgspec.Raw = msgspec.Raw()
+    audio: msgspec.Raw = msgspec.Raw()
     tool_calls: list[msgspec.Raw] | None = None
 
 
@@ -63,14 +64,13 @@ class _Tool(msgspec.Struct):
 _MESSAGES: Final = msgspec.json.Decoder(list[_Message])
 _PARTS: Final = msgspec.json.Decoder(list[_Part])
 _TOOLS: Final = msgspec.json.Decoder(list[_Tool])
-_NULL: Final = b"null"
 
 
 class Content(NamedTuple):
     """What is in the messages and tools. `media_bytes` is how much of the messages' JSON is base64 or a URL."""
 
     messages: msgspec.Raw
-    tools: msgspec.Raw | None
+    tools: msgspec.Raw
     message_count: int
     part_count: int
     tool_count: int
@@ -87,7 +87,7 @@ class ContentBound(NamedTuple):
     opaque_tokens: int
 
 
-def read_content(messages: msgspec.Raw, tools: msgspec.Raw | None) -> Content:
+def read_content(messages: msgspec.Raw, tools: msgspec.Raw) -> Content:
     """Raises `msgspec.DecodeError` for what is no list of messages, `GatewayFault` for what cannot be bounded."""
     images: list[_ImageUrl] = []
     sounds: list[_InputAudio] = []
@@ -95,10 +95,10 @@ def read_content(messages: msgspec.Raw, tools: msgspec.Raw | None) -> Content:
     part_count = 0
     found = _MESSAGES.decode(messages)
     for place, message in enumerate(found):
-        if message.audio is not None and bytes(message.audio) != _NULL:
+        if is_given(message.audio):
             opaque.append(f"messages[{place}].audio")
         part_count += len(message.tool_calls or ())
-        if bytes(memoryview(message.content)[:1]) != b"[":
+        if first_byte(message.content) != b"[":
             continue
         parts = _PARTS.decode(message.content)
         part_count += len(parts)
@@ -113,7 +113,7 @@ def _read_part(part: _Part, place: str, images: list[_ImageUrl], sounds: list[_I
         images.append(_ImageUrl(part.image_url) if isinstance(part.image_url, str) else part.image_url)
     if part.input_audio is not None:
         sounds.append(part.input_audio)
-    if part.file is not None:
+    if is_given(part.file):
         opaque.append(f"{place}[].file")
     if not part.type:
         raise invalid(place, f"A part of '{place}' has no type.")
@@ -121,8 +121,8 @@ def _read_part(part: _Part, place: str, images: list[_ImageUrl], sounds: list[_I
         raise feature_not_priced(f"{place}[].{part.type}")
 
 
-def _count_tools(tools: msgspec.Raw | None) -> int:
-    if tools is None or bytes(tools) == _NULL:
+def _count_tools(tools: msgspec.Raw) -> int:
+    if not is_given(tools):
         return 0
     found = _TOOLS.decode(tools)
     for place, tool in enumerate(found):
@@ -147,7 +147,7 @@ def content_bound(content: Content, texts: Sequence[msgspec.Raw], facts: ModelFa
         return ContentBound(0, 0, 0, window or 0)
     images = sum(_image_tokens(image, facts) for image in content.images)
     sounds = sum(_audio_tokens(sound, facts) for sound in content.sounds)
-    json_texts = [*texts, *([content.tools] if content.tools is not None else [])]
+    json_texts = [*texts, *([content.tools] if is_given(content.tools) else [])]
     if exact:
         text = exact_text_bound("\n".join(_strings_of(content, json_texts)), facts.family)
     else:

@@ -41,6 +41,16 @@ def write_members(body: bytes, members: Members, changes: Mapping[str, Any]) -> 
     return body if len(as_read) == len(body) else as_read
 
 
+def is_given(raw: msgspec.Raw) -> bool:
+    """Whether a member is there and not null. A missing one is an empty `Raw`: msgspec cannot read `Raw | None`."""
+    return first_byte(raw) not in (b"", b"n")
+
+
+def first_byte(raw: msgspec.Raw) -> bytes:
+    """What a value begins with, without copying it."""
+    return bytes(memoryview(raw)[:1])
+
+
 def read_value(raw: msgspec.Raw) -> Any:
     """The plain Python value of a member."""
     return msgspec.json.decode(raw)

@@ -69,7 +69,7 @@ def refusal_answer(refusal: HttpRefusal) -> ErrorAnswer:
 
 
 def fault_error(fault: GatewayFault) -> dict[str, Any]:
-    kind = _ERROR_TYPES.get(fault.kind.status, "server_error")
+    kind = _ERROR_TYPES.get(fault.status, "server_error")
     return {"message": fault.message, "type": kind, "param": fault.field, "code": fault.kind.code}
 
 
@@ -81,7 +81,7 @@ def fault_answer(fault: GatewayFault, request_id: str) -> ErrorAnswer:
         headers.append((b"x-should-retry", b"true" if fault.retry else b"false"))
     if fault.kind is FaultKind.UNKNOWN_KEY:
         headers.append((b"www-authenticate", b"Bearer"))
-    return ErrorAnswer(fault.kind.status, tuple(headers), _json({"error": fault_error(fault)}))
+    return ErrorAnswer(fault.status, tuple(headers), _json({"error": fault_error(fault)}))
 
 
 def bearer(key: str) -> Header:

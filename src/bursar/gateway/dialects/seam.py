@@ -5,7 +5,7 @@ A new dialect is one new file that ends with a `Dialect(...)`, its tests, and go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, NamedTuple, Protocol
@@ -40,6 +40,7 @@ class FaultKind(Enum):
     FEATURE_NOT_PRICED = (400, "feature_not_priced")
     BODY_TOO_LARGE = (413, "request_too_large")
     RATE_LIMITED = (429, "rate_limit_exceeded")
+    UPSTREAM_ERROR = (502, "upstream_error")
     INTERNAL = (500, "internal_error")
     LEDGER_UNAVAILABLE = (503, "ledger_unavailable")
     UPSTREAM_UNAVAILABLE = (503, "upstream_unavailable")
@@ -56,7 +57,8 @@ class FaultKind(Enum):
 class GatewayFault(Exception):
     """A call that is answered with an error. `field` names the part of the request that is at fault, if one is.
 
-    `retry_after_seconds` becomes `Retry-After`; `retry` `False` tells official clients not to try again by themselves.
+    `retry_after_seconds` becomes `Retry-After`; `retry` `False` tells official clients not to try again by themselves;
+    `status` replaces the kind's own, for an upstream's error that has to be put into the dialect's shape.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class GatewayFault(Exception):
         field: str | None = None,
         retry_after_seconds: int | None = None,
         retry: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -74,6 +77,7 @@ class GatewayFault(Exception):
         self.field = field
         self.retry_after_seconds = retry_after_seconds
         self.retry = retry
+        self.status = kind.status if status is None else status
 
 
 def feature_not_priced(name: str, why: str = "this gateway cannot say beforehand what it may cost") -> GatewayFault:
@@ -119,6 +123,11 @@ class CallRequest:
     choices: int = 1
     always_used: Mapping[str, int] = field(default_factory=dict)
     """Counts of `Usage` that the provider charges without reporting them, such as `web_searches`."""
+    rounds: int = 1
+    """How often the model may take in its context within this call, each time billed: tools that the provider runs,
+    several inputs in one request. No more than so many context windows of input can be believed."""
+    free: bool = False
+    """The provider makes it free (counting tokens): nothing is held and nothing charged, whatever it reports."""
 
 
 class Edits(NamedTuple):
@@ -137,6 +146,10 @@ class UsageReport(NamedTuple):
 
     usage: Usage | None = None
     absurd: str | None = None
+    opening: Usage | None = None
+    """What a stream says at its beginning, when the input is known and the output is not: no report of the call yet."""
+    complete: Callable[[Usage | None], UsageReport] | None = None
+    """A report that leaves out what the opening has said: what it is with that."""
 
 
 NO_USAGE: Final = UsageReport()
@@ -179,6 +192,19 @@ class UpstreamError:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
+class StopEvents(Protocol):
+    def __call__(self, refusal: HttpRefusal, first_data: bytes, last_data: bytes = b"", /) -> bytes:
+        """What ends a running stream for lack of money. `first_data` and `last_data` are the data of the stream's first
+        event and of the last one that the client has."""
+        ...
+
+
+class FaultEvents(Protocol):
+    def __call__(self, fault: GatewayFault, request_id: str, first_data: bytes, last_data: bytes = b"", /) -> bytes:
+        """An error in a running stream (the upstream broke off); the data as for `StopEvents`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """An API, as far as the gateway must understand it."""
@@ -192,6 +218,8 @@ class Dialect:
     """Appended to an upstream's `base_url`."""
     request_headers: frozenset[bytes]
     """Headers of the client that go upstream, beside those of every dialect."""
+    header_values: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
+    """Of these headers, which are lists with commas, only these values go upstream."""
     response_headers: frozenset[bytes]
     """Headers of the upstream that come back, beside those of every dialect."""
 
@@ -206,11 +234,23 @@ class Dialect:
     read_event: Callable[[SseEvent], Reading]
 
     refusal: Callable[[HttpRefusal], ErrorAnswer]
-    stop_events: Callable[[HttpRefusal, bytes], bytes]
-    """What ends a running stream for lack of money; the second argument is the data of the stream's first event."""
+    stop_events: StopEvents
     fault: Callable[[GatewayFault, str], ErrorAnswer]
     """Any other error; the second argument is the request id."""
-    fault_events: Callable[[GatewayFault, str, bytes], bytes]
-    """An error in a running stream (the upstream broke off); the third argument as for `stop_events`."""
+    fault_events: FaultEvents
     read_error: Callable[[int, bytes], UpstreamError]
     """What an upstream's error answer (status, body) or error event (status 200, data) means."""
+
+
+def headers_upstream(dialect: Dialect, given: Iterable[Header]) -> list[Header]:
+    """What of a client's headers goes upstream in a dialect."""
+    passed: list[Header] = []
+    for name, value in given:
+        if name not in dialect.request_headers:
+            continue
+        known = dialect.header_values.get(name)
+        if known is not None:
+            value = b",".join(each for part in value.split(b",") if (each := part.strip()) in known)
+        if value:
+            passed.append((name, value))
+    return passed

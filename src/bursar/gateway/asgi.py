@@ -1,0 +1,148 @@
+"""The few things of ASGI that the hot path needs: reading a request, sending an answer, noticing that nobody is there.
+
+Plain callables, no framework: docs/decisions/0004-http-stack.md says what one costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from bursar.gateway.dialects.seam import ErrorAnswer, FaultKind, GatewayFault, Header
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EVENT_STREAM: Final = b"text/event-stream"
+
+
+class ClientGone(Exception):
+    """The client left, or stopped reading."""
+
+
+class RequestHead:
+    """The headers of a request, by lower-case name; of one that comes twice, the last."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def get(self, name: bytes) -> str | None:
+        value = self._headers.get(name)
+        if value is None:
+            return None
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")
+
+    def key(self) -> str | None:
+        """The presented key: `Authorization: Bearer …` or `x-api-key: …`."""
+        scheme, _, key = (self.get(b"authorization") or "").partition(" ")
+        if scheme.lower() == "bearer" and key.strip():
+            return key.strip()
+        key = self.get(b"x-api-key") or ""
+        return key.strip() or None
+
+    def only(self, names: Iterable[bytes]) -> list[Header]:
+        """Those of these names that are there."""
+        return [(name, self._headers[name]) for name in names if name in self._headers]
+
+
+async def read_body(head: RequestHead, receive: Receive, limit_bytes: int) -> bytes:
+    """The request's body. Raises `GatewayFault` (413) above the limit, `ClientGone` if it never comes to its end."""
+    announced = head.get(b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > limit_bytes:
+        raise _too_large(limit_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+        return body
+    parts: list[bytes] = []
+    size = 0
+    while message["type"] == "http.request":
+        part: bytes = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientGone
+
+
+def _too_large(limit_bytes: int) -> GatewayFault:
+    return GatewayFault(
+        FaultKind.BODY_TOO_LARGE, f"The request's body is larger than the {limit_bytes} bytes that are accepted here."
+    )
+
+
+async def send_answer(send: Send, answer: ErrorAnswer) -> None:
+    """A whole answer at once."""
+    length = (b"content-length", str(len(answer.body)).encode())
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+class Client:
+    """The other end of one call, after its request was read: whether it is there, and what is sent to it.
+
+    `on_gone` is called once when it leaves. A client that does not take what it is sent for `stall_seconds` counts as
+    gone, so that it cannot hold up a call that has to come to its end.
+    """
+
+    __slots__ = ("_on_gone", "_send", "_stall_seconds", "_watch", "gone", "status")
+
+    def __init__(self, receive: Receive, send: Send, *, stall_seconds: float, on_gone: Callable[[], None]) -> None:
+        self._send = send
+        self._stall_seconds = stall_seconds
+        self._on_gone = on_gone
+        self.gone = False
+        self.status = 0
+        """What the answer began with; 0 until then."""
+        self._watch = asyncio.ensure_future(receive())
+        self._watch.add_done_callback(self._received)
+
+    def _received(self, watch: asyncio.Future[Message]) -> None:
+        if not watch.cancelled():
+            watch.exception()  # Whatever it was: there is nobody to tell.
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self.gone:
+            self.gone = True
+            self._on_gone()
+
+    def close(self) -> None:
+        """The call is over: what the client does now matters no more."""
+        self._watch.remove_done_callback(self._received)
+        self._watch.cancel()
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        self.status = status
+        if not self.gone:
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def answer(self, answer: ErrorAnswer) -> None:
+        """A whole answer at once."""
+        length = (b"content-length", str(len(answer.body)).encode())
+        await self.start(answer.status, [*answer.headers, length])
+        await self.write(answer.body, more=False)
+
+    async def write(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the body; waits as long as the client's connection is full."""
+        if self.gone:
+            return
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError:
+            self._leave()

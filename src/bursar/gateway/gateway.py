@@ -1,0 +1,127 @@
+"""The gateway of one worker: from an HTTP request to an admitted call and its answer. Every route of it is metered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bursar.foundation.ids import new_id
+from bursar.gateway.admission import Admission, Admitted, Refused
+from bursar.gateway.asgi import AsgiApp, Client, ClientGone, Receive, RequestHead, Scope, Send, read_body, send_answer
+from bursar.gateway.call import Call
+from bursar.gateway.callers import identify
+from bursar.gateway.dialects.seam import Dialect, ErrorAnswer, FaultKind, GatewayFault
+from bursar.gateway.relay import relay
+from bursar.gateway.settlements import Settlements
+from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring
+
+log = structlog.get_logger(__name__)
+
+SHUTDOWN_SECONDS: Final = 30.0
+
+
+class Gateway:
+    """`handler(dialect)` serves one route; `reconfigure` swaps prices and upstreams; `aclose` lets calls end."""
+
+    def __init__(self, wiring: GatewayWiring) -> None:
+        self.wiring = wiring
+        self.configuration = wiring.configuration
+        self._admission = Admission(wiring)
+        self._settlements = Settlements(wiring.ledger, wiring.alert)
+        self._live: set[asyncio.Task[object]] = set()
+
+    @property
+    def live_calls(self) -> int:
+        """Calls that are being served."""
+        return len(self._live)
+
+    @property
+    def open_settlements(self) -> int:
+        """Calls that have their answer and wait for the ledger."""
+        return len(self._settlements)
+
+    def reconfigure(self, configuration: Configuration) -> None:
+        """New prices, upstreams and limits, from the next call on."""
+        self.configuration = configuration
+
+    async def aclose(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> None:
+        """Wait for live calls, then for every settlement. Call it before the ledger is stopped."""
+        if self._live:
+            await asyncio.wait(tuple(self._live), timeout=timeout_seconds)
+        for task in tuple(self._live):
+            task.cancel()
+        if self._live:
+            await asyncio.wait(tuple(self._live), timeout=1)
+        await self._settlements.drain(timeout_seconds)
+        await self.wiring.client.aclose()
+
+    def handler(self, dialect: Dialect) -> AsgiApp:
+        """The ASGI application of one dialect's route."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._live.add(task)
+            try:
+                await self._serve(dialect, scope, receive, send)
+            finally:
+                self._live.discard(task)
+
+        return serve
+
+    async def _serve(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        hold_id = new_id()
+        head = RequestHead(scope)
+        began_seconds = loop.time()
+        try:
+            admitted = await self._admit(dialect, head, receive, hold_id)
+        except ClientGone:
+            return
+        except Exception as error:
+            answer, outcome = self._no(dialect, error, hold_id)
+            await send_answer(send, answer)
+            self._record(dialect, None, hold_id, answer.status, outcome, began_seconds)
+            return
+        call = Call(self.wiring, self._admission, dialect, admitted)
+        client = Client(receive, send, stall_seconds=self.wiring.client_stall_seconds, on_gone=call.client_gone)
+        await relay(call, client, self._settlements)
+        outcome = call.ending.value if call.ending is not None else "upstream_error"
+        self._record(dialect, call, hold_id, client.status, outcome, began_seconds)
+
+    async def _admit(self, dialect: Dialect, head: RequestHead, receive: Receive, hold_id: UUID) -> Admitted:
+        """Raises `GatewayFault`, `Refused`, `ClientGone`."""
+        configuration = self.configuration
+        party = await identify(self.wiring.identities, head)
+        body = await read_body(head, receive, configuration.max_body_bytes)
+        asked = self._admission.understand(dialect, configuration, party, head, body, hold_id)
+        return await self._admission.reserve(asked)
+
+    def _no(self, dialect: Dialect, error: Exception, hold_id: UUID) -> tuple[ErrorAnswer, str]:
+        if isinstance(error, Refused):
+            return dialect.refusal(error.refusal), str(error.reason)
+        if not isinstance(error, GatewayFault):
+            log.error("admission_failed", request_id=str(hold_id), exc_info=error)
+            error = GatewayFault(FaultKind.INTERNAL, "The gateway failed; nothing was charged.")
+        return dialect.fault(error, str(hold_id)), error.kind.code
+
+    def _record(
+        self, dialect: Dialect, call: Call | None, hold_id: UUID, status: int, outcome: str, began_seconds: float
+    ) -> None:
+        total_seconds = asyncio.get_running_loop().time() - began_seconds
+        self.wiring.on_finished(
+            CallRecord(
+                request_id=hold_id,
+                dialect=dialect.name,
+                model=call.asked.request.model if call is not None else None,
+                upstream=call.route.upstream.name if call is not None else None,
+                status=status,
+                streamed=call is not None and call.asked.request.stream,
+                outcome=outcome,
+                own_seconds=total_seconds - (call.upstream_seconds if call is not None else 0.0),
+                total_seconds=total_seconds,
+            )
+        )
