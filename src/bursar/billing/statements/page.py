@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from fpdf import FPDF, FontFace
-from fpdf.enums import MethodReturnValue, TableBordersLayout, TableCellFillMode, WrapMode, XPos, YPos
+from fpdf.enums import MethodReturnValue, TableBordersLayout, WrapMode, XPos, YPos
 
 from bursar.billing.statements.fonts import MAIN, OTHERS, fitted, font_file
+
+# fontTools warns of a hinting table that it leaves out; nobody can do anything about it.
+logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
 
 _MARGIN: Final = 18.0
 _FOOT: Final = 20.0
@@ -82,13 +86,12 @@ class Paper(FPDF):
     def footer(self) -> None:
         self.set_y(-14)
         self._small()
-        self.cell(self.epw * 0.7, 5, self._foot)
-        self.cell(0, 5, self.fit(self._page_text(self.page_no(), "{nb}")), align="R")
+        # To the left: the number of pages is filled in last, and may be narrower than its placeholder.
+        self.cell(self.epw * 0.3, 5, self.fit(self._page_text(self.page_no(), "{nb}")))
+        self.cell(0, 5, self._foot, align="R")
         self._plain()
 
-    def write_title(self, *, above: str) -> None:
-        self._small()
-        self.multi_cell(0, 5, self.fit(above), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    def write_title(self) -> None:
         self.set_font(MAIN, "B", 19)
         self.set_text_color(_INK)
         self.multi_cell(0, 9, self._title, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
@@ -120,10 +123,11 @@ class Paper(FPDF):
             if self.will_page_break(8):
                 self.add_page()
             self.set_font(MAIN, "B" if strong else "", 9.5)
-            if strong:
-                self.set_fill_color(*_SHADE)
+            self.set_fill_color(*_SHADE)
             self.cell(self.epw * 0.7, 7, self.fit(label), border="B", fill=strong)
             self.cell(0, 7, self.fit(amount), border="B", fill=strong, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        # What a table takes for no colour.
+        self.set_fill_color(0)
         self._plain()
 
     def write_table(
@@ -135,8 +139,6 @@ class Paper(FPDF):
             col_widths=tuple(column.width for column in columns),
             text_align=tuple(column.align for column in columns),
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            cell_fill_color=_SHADE,
-            cell_fill_mode=TableCellFillMode.NONE,
             headings_style=FontFace(emphasis="BOLD", color=_GREY, size_pt=_SMALL),
             line_height=_LINE,
             padding=(0.5, 1, 0.5, 1),

@@ -57,7 +57,8 @@ class _Writer:
         self._write_entries()
         self._write_days()
         self._write_shares()
-        self._write_notes()
+        if self._paper.replaced:
+            self._paper.write_note(self._words["replaced"])
         return self._paper.to_bytes()
 
     def _write_head(self) -> None:
@@ -70,7 +71,7 @@ class _Writer:
             zone=header.time_zone,
         )
         as_of = words["open"].format(at=format_time(header.as_of, header.time_zone, self._language))
-        self._paper.write_title(above=quotable(header.mandate_name))
+        self._paper.write_title()
         self._paper.write_pairs(
             [
                 (words["mandate"], header.mandate_name),
@@ -94,11 +95,14 @@ class _Writer:
                 (words[closing].format(day=self._day(last)), self._money(figures.closing_nanos), True),
             ]
         if figures.due_nanos is not None:
-            rows.append((words["due"], self._money(figures.due_nanos), True))
+            due = words["due" if header.closed else "due_so_far"]
+            rows.append((due, self._money(figures.due_nanos), True))
         self._paper.write_heading(words["summary"])
         self._paper.write_sums(rows)
+        notes = [words["rounded"]]
         if figures.due_nanos is not None:
-            self._paper.write_note(words["due_rule" if header.closed else "due_now"])
+            notes.insert(0, words["due_rule"])
+        self._paper.write_note(" ".join(notes))
 
     def _write_entries(self) -> None:
         words = self._words
@@ -114,7 +118,7 @@ class _Writer:
             )
             for entry, amount in self._figures.entries
         ]
-        columns = [Column(words["day"], 12), Column(words["what"], 26), Column(words["reference"], 42), self._amounts()]
+        columns = [Column(words["day"], 12), Column(words["what"], 26), Column(words["reference"], 48), self._amounts()]
         total = ("", words["total"], "", self._figure(self._figures.entries_nanos))
         self._paper.write_heading(words["entries"])
         self._paper.write_table(columns, rows, total)
@@ -130,7 +134,7 @@ class _Writer:
             for row, amount in self._figures.by_day_and_model
         ]
         total = (words["total"], "", *self._counts(self._statement.usage), self._figure(self._figures.usage_nanos))
-        self._paper.write_table([Column(words["day"], 12), *self._columns("model", 32)], rows, total)
+        self._paper.write_table([Column(words["day"], 12), *self._columns("model", 37)], rows, total)
 
     def _write_shares(self) -> None:
         words, figures = self._words, self._figures
@@ -153,25 +157,20 @@ class _Writer:
             self._figure(self._figures.usage_nanos),
         )
         self._paper.write_heading(self._words[heading])
-        self._paper.write_table(self._columns(head, 44), rows, total)
-
-    def _write_notes(self) -> None:
-        self._paper.write_note(self._words["rounded"])
-        if self._paper.replaced:
-            self._paper.write_note(self._words["replaced"])
+        self._paper.write_table(self._columns(head, 49), rows, total)
 
     def _columns(self, head: str, width: float) -> list[Column]:
         words = self._words
         return [
             Column(words[head], width),
-            Column(words["calls"], 10, "RIGHT"),
-            Column(words["input"], 15, "RIGHT"),
-            Column(words["output"], 15, "RIGHT"),
+            Column(words["calls"], 9, "RIGHT"),
+            Column(words["input"], 14, "RIGHT"),
+            Column(words["output"], 14, "RIGHT"),
             self._amounts(),
         ]
 
     def _amounts(self) -> Column:
-        return Column(self._header.currency, 16, "RIGHT")
+        return Column(self._header.currency, 14, "RIGHT")
 
     def _counts(self, usage: Usage) -> tuple[str, str, str]:
         numbers = (usage.calls, usage.input_tokens, usage.output_tokens)

@@ -177,7 +177,7 @@ def render_receipt_pdf(receipt: Receipt, language: Language | None = None) -> by
         page_text=lambda page, pages: words["page"].format(page=page, pages=pages),
         created_at=receipt.at,
     )
-    paper.write_title(above=quotable(receipt.mandate_name))
+    paper.write_title()
     pairs = [
         (words["mandate"], receipt.mandate_name),
         (words["mandate_id"], str(receipt.mandate_id)),

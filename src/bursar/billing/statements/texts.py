@@ -37,8 +37,8 @@ _EN: Final[Mapping[str, str]] = {
     "closing": "Closing balance {day}",
     "balance_now": "Balance as of now",
     "due": "Amount due",
+    "due_so_far": "Debt as of now",
     "due_rule": "The amount due is the debt at the end of the month.",
-    "due_now": "The debt as of now. What is due is settled when the month ends.",
     "per_day": "Usage per day and model",
     "per_model": "Usage per model",
     "per_user": "Usage per user",
@@ -69,7 +69,7 @@ _EN: Final[Mapping[str, str]] = {
     "kind.TOP_UP": "Top-up",
     "kind.CORRECTION": "Correction",
     "kind.REFUND": "Refund",
-    "kind.WALLET_TRANSFER": "Transfer between pool and wallet",
+    "kind.WALLET_TRANSFER": "Internal transfer",
     "kind.OVERRUN": "Overrun",
 }
 _DE: Final[Mapping[str, str]] = {
@@ -94,8 +94,8 @@ _DE: Final[Mapping[str, str]] = {
     "closing": "Schlusssaldo {day}",
     "balance_now": "Aktueller Saldo",
     "due": "Fälliger Betrag",
+    "due_so_far": "Aktuelle Schuld",
     "due_rule": "Fällig ist die Schuld am Ende des Monats.",
-    "due_now": "Die aktuelle Schuld. Was fällig ist, steht am Ende des Monats fest.",
     "per_day": "Nutzung pro Tag und Modell",
     "per_model": "Nutzung pro Modell",
     "per_user": "Nutzung pro Person",
@@ -126,7 +126,7 @@ _DE: Final[Mapping[str, str]] = {
     "kind.TOP_UP": "Aufladung",
     "kind.CORRECTION": "Korrektur",
     "kind.REFUND": "Rückzahlung",
-    "kind.WALLET_TRANSFER": "Umbuchung zwischen gemeinsamem und persönlichem Guthaben",
+    "kind.WALLET_TRANSFER": "Umbuchung",
     "kind.OVERRUN": "Mehrverbrauch",
 }
 CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = {"de": _DE, "en": _EN}
