@@ -14,6 +14,33 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+MANDATE_TIME_ZONE = (
+    """
+    CREATE TABLE mandate_time_zone (
+        mandate_id  uuid NOT NULL REFERENCES mandate,
+        changed_at  timestamptz NOT NULL,
+        time_zone   text NOT NULL,
+        PRIMARY KEY (mandate_id, changed_at)
+    )
+    """,
+    # Written by the owner's right: nobody else can add to what has been, or change it.
+    """
+    CREATE FUNCTION note_time_zone() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+    AS $$
+    BEGIN
+        INSERT INTO mandate_time_zone (mandate_id, changed_at, time_zone)
+        VALUES (NEW.mandate_id, clock_timestamp(), NEW.time_zone);
+        RETURN NULL;
+    END
+    $$
+    """,
+    "CREATE TRIGGER first_time_zone AFTER INSERT ON mandate FOR EACH ROW EXECUTE FUNCTION note_time_zone()",
+    """
+    CREATE TRIGGER changed_time_zone AFTER UPDATE OF time_zone ON mandate FOR EACH ROW
+    WHEN (OLD.time_zone IS DISTINCT FROM NEW.time_zone) EXECUTE FUNCTION note_time_zone()
+    """,
+)
+
 
 def upgrade() -> None:
     op.execute("GRANT USAGE ON SCHEMA public TO bursar_app, bursar_ledger")
@@ -44,6 +71,11 @@ def upgrade() -> None:
         """
     )
     protect("mandate", app="SELECT, INSERT, UPDATE", ledger="SELECT")
+
+    # A month that has ended must not move when the mandate changes its time zone: every zone it has had stays known.
+    for statement in MANDATE_TIME_ZONE:
+        op.execute(statement)
+    protect("mandate_time_zone", app="SELECT", ledger="SELECT")
 
     op.execute(
         """
