@@ -70,6 +70,17 @@ def configuration(upstream_url: str) -> str:
     )
 
 
+async def until_ready(url: str) -> None:
+    """It listens before its database is up; `/readyz` tells when calls are served."""
+    async with httpx.AsyncClient(base_url=url, timeout=60) as api:
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                if (await api.get("/readyz")).is_success:
+                    return
+            await asyncio.sleep(0.1)
+    raise RuntimeError("bursar did not become ready within a minute")
+
+
 async def provision(url: str) -> str:
     """Make a mandate with a full pool by the management API; return a key of a user of it."""
     root = {"authorization": f"Bearer {ROOT_KEY}"}
@@ -98,10 +109,12 @@ async def start_bursar(upstream_url: str, *, workers: int = 1) -> AsyncIterator[
         await asyncio.to_thread(directory.chmod, 0o755)  # run as root, PostgreSQL's own user passes through it
         config = directory / "bursar.toml"
         await asyncio.to_thread(config.write_text, configuration(upstream_url))
-        arguments = ["-m", "bursar.cli", "serve", "--port", str(port), "--workers", str(workers)]
+        arguments = ["-c", "from bursar.cli import main; main()", "serve"]
+        arguments += ["--port", str(port), "--workers", str(workers)]
         arguments += ["--data-dir", str(directory / "data"), "--config", str(config)]
         environment = {"BURSAR_ROOT_KEY": ROOT_KEY}
         async with running(*arguments, port=port, environment=environment, timeout_seconds=60) as server:
+            await until_ready(server.url)
             key = await provision(server.url)
             yield Side("bursar", server.url, {"authorization": f"Bearer {key}"}, server)
 
