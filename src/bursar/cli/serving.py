@@ -1,0 +1,155 @@
+"""`bursar serve`: the database, the demo, the socket, and one worker or several."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+import structlog
+
+from bursar.app import run_worker
+from bursar.cli import demo
+from bursar.foundation.addresses import DatabaseAddresses
+from bursar.foundation.database import connect_database, prepared_addresses
+from bursar.foundation.logs import configure_logs
+from bursar.foundation.settings import Settings, reload_settings
+from bursar.gateway.demo_upstream.process import running_demo_upstream
+from bursar.identity.root_key import ensure_root_key
+
+log = structlog.get_logger(__name__)
+
+WORKER_STOP_SECONDS: Final = 30.0
+BACKLOG: Final = 4096
+
+
+def run(main: object) -> None:
+    """Run a coroutine on uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)  # type: ignore[arg-type]
+    else:
+        uvloop.run(main)  # type: ignore[arg-type]
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop. Raises `DatabaseSetupError`, `EmbeddedPostgresError` or `OSError` at the start."""
+    if settings.demo:
+        demo.check_loopback(settings)
+    with _bound_socket(settings) as listening:
+        settings = replace(settings, port=listening.getsockname()[1])
+        if settings.public_url.endswith(":0"):
+            settings = replace(settings, public_url=f"http://{settings.host}:{settings.port}")
+        async with prepared_addresses(settings) as addresses:
+            async with connect_database(addresses, app_pool_size=2, ledger_pool_size=2) as database:
+                root_key = None if settings.root_key else await ensure_root_key(database)
+            async with _demo(settings, addresses) as (settings, made):
+                if settings.workers == 1:
+                    await run_worker(
+                        settings, addresses, listening, on_started=lambda: announce(settings, root_key, made)
+                    )
+                else:
+                    announce(settings, root_key, made)
+                    await _run_workers(settings, addresses, listening)
+
+
+@contextlib.contextmanager
+def _bound_socket(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        yield listening
+
+
+@contextlib.asynccontextmanager
+async def _demo(settings: Settings, addresses: DatabaseAddresses) -> AsyncIterator[tuple[Settings, demo.Demo | None]]:
+    if not settings.demo:
+        yield settings, None
+        return
+    async with running_demo_upstream() as base_url:
+        async with connect_database(addresses, app_pool_size=2, ledger_pool_size=4) as database:
+            made = await demo.prepare_demo(database)
+        yield demo.with_demo_upstream(settings, base_url), made
+
+
+def announce(settings: Settings, root_key: str | None, made: demo.Demo | None) -> None:
+    """What a person needs now, on standard output: URLs, keys that are shown once, a call that works when pasted."""
+    lines = [f"Bursar listens on http://{settings.host}:{settings.port}"]
+    if root_key is not None:
+        lines.append(f"Root key (shown once, keep it): {root_key}")
+    if made is not None:
+        lines.extend(demo.lines(made, settings))
+    print("\n".join(lines), flush=True)
+
+
+# --- several workers -------------------------------------------------------------------------------------------------
+
+
+async def _run_workers(settings: Settings, addresses: DatabaseAddresses, listening: socket.socket) -> None:
+    """Keep `settings.workers` processes on one socket; one that dies is replaced, a signal ends them all."""
+    context = multiprocessing.get_context("spawn")
+    stopping = asyncio.Event()
+    reloading = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, reloading.set)
+
+    def start() -> BaseProcess:
+        process = context.Process(target=_worker_process, args=(settings, addresses, listening), daemon=True)
+        process.start()
+        return process
+
+    workers = [start() for _ in range(settings.workers)]
+    try:
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), timeout=0.5)
+            if reloading.is_set():
+                reloading.clear()
+                settings = reload_settings(settings)
+                for worker in workers:
+                    _signal(worker, signal.SIGHUP)
+            for index, worker in enumerate(workers):
+                if not worker.is_alive() and not stopping.is_set():
+                    log.error("worker_died", exit_code=worker.exitcode, alert="operator")
+                    workers[index] = start()
+    finally:
+        for worker in workers:
+            _signal(worker, signal.SIGTERM)
+        await asyncio.to_thread(_join, workers)
+
+
+def _signal(worker: BaseProcess, number: signal.Signals) -> None:
+    if worker.pid is not None and worker.is_alive():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, number)
+
+
+def _join(workers: list[BaseProcess]) -> None:
+    for worker in workers:
+        worker.join(WORKER_STOP_SECONDS)
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+
+
+def _worker_process(settings: Settings, addresses: DatabaseAddresses, listening: socket.socket) -> None:
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    try:
+        run(run_worker(settings, addresses, listening))
+    except KeyboardInterrupt:
+        sys.exit(130)
