@@ -9,20 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
 
 from bursar.billing.refusal import billing_url
+from bursar.foundation.settings import SettingsError
 from bursar.notices import outbox
 from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome, Verdict
+from bursar.notices.channels.email import EmailChannel
+from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
+from bursar.notices.channels.maildir import MaildirChannel
 from bursar.notices.followup import look_again, resolve_ended
 from bursar.notices.mail import MailFacts, render
+from bursar.notices.mime import SenderError, read_sender
 from bursar.notices.outbox import Claimed, Ended
-from bursar.notices.retries import State, gives_up, retry_at
+from bursar.notices.retries import State, gives_up, retry_after
 from bursar.notices.rules import still_short
 
 if TYPE_CHECKING:
@@ -137,11 +144,11 @@ class Delivery:
         ended = [row for row in claimed if not still_short(row.funds, row.figures.required_nanos)]
         if ended:
             await resolve_ended(self._pool, [row.alert_key for row in ended], self._now and self._now())
-            await self._record([self._handed_back(row) for row in ended])
+            await self._record([_handed_back(row) for row in ended])
         over = {row.notice_id for row in ended}
         unlisted = [row for row in claimed if not row.listed and row.notice_id not in over]
         if unlisted:
-            error = "the address was taken out of notifyEmails"
+            error = "the settings no longer name this recipient"
             await self._record([Ended(row, "CANCELLED", error=error) for row in unlisted])
         return [row for row in claimed if row.listed and row.notice_id not in over]
 
@@ -160,9 +167,11 @@ class Delivery:
         if broken:
             await self._record(broken)
         try:
-            async for news in channel.deliver(letters, go_on=lambda: self._goes_on(begin_until)):
-                await self._record([self._ended(open_rows.pop(letter.message_id), outcome) for letter, outcome in news])
-                self._resting.pop(channel.name, None)
+            async with aclosing(channel.deliver(letters, go_on=lambda: self._goes_on(begin_until))) as deliveries:
+                async for news in deliveries:
+                    ended = [self._ended(open_rows.pop(letter.message_id), outcome) for letter, outcome in news]
+                    await self._record(ended)
+                    self._resting.pop(channel.name, None)
         except ChannelUnreachable as error:
             self._let_rest(channel.name, str(error))
             later = Outcome(Verdict.LATER, str(error))
@@ -173,24 +182,22 @@ class Delivery:
             later = Outcome(Verdict.LATER, repr(error))
             await self._record([self._ended(row, later) for row in open_rows.values()])
         else:
-            await self._record([self._handed_back(row) for row in open_rows.values()])
+            await self._record([_handed_back(row) for row in open_rows.values()])
 
     def _goes_on(self, begin_until: float) -> bool:
         return not self._stopping.is_set() and time.monotonic() < begin_until
 
-    def _ended(self, row: Claimed, outcome: Outcome) -> Ended:
+    @staticmethod
+    def _ended(row: Claimed, outcome: Outcome) -> Ended:
+        detail = _storable(outcome.detail)
         if outcome.verdict is Verdict.LATER:
-            at = self._moment()
-            if gives_up(row.updated_at, at):
-                return Ended(row, "FAILED", error=outcome.detail)
-            return Ended(row, "QUEUED", next_attempt_at=retry_at(row.attempts, at), error=outcome.detail)
+            if gives_up(row.updated_at, row.claimed_at):
+                return Ended(row, "FAILED", error=detail)
+            return Ended(row, "QUEUED", retry_after=retry_after(row.attempts), error=detail)
         state = _FOR_GOOD[outcome.verdict]
         if outcome.verdict is not Verdict.SENT:
-            log.warning("notice_refused", recipient=row.recipient, mandate_id=str(row.mandate_id), reply=outcome.detail)
-        return Ended(row, state, error=outcome.detail, dead_address=outcome.detail if outcome.dead_address else None)
-
-    def _handed_back(self, row: Claimed) -> Ended:
-        return Ended(row, "QUEUED", next_attempt_at=self._moment(), handed_back=True)
+            log.warning("notice_refused", recipient=row.recipient, mandate_id=str(row.mandate_id), reply=detail)
+        return Ended(row, state, error=detail, dead_address=detail if outcome.dead_address else None)
 
     async def _record(self, ended: Sequence[Ended]) -> None:
         """Write outcomes down, and try hard: what is not recorded is sent again."""
@@ -232,11 +239,8 @@ class Delivery:
             text=mail.text,
             html=mail.html,
             language=mail.language,
-            date=self._moment(),
+            date=row.claimed_at,
         )
-
-    def _moment(self) -> datetime:
-        return self._now() if self._now is not None else datetime.now(UTC)
 
     def _rests(self, channel: str) -> bool:
         until, _ = self._resting.get(channel, (0.0, 0.0))
@@ -248,3 +252,34 @@ class Delivery:
         pause = min(max(last * 2, first), longest)
         self._resting[channel] = (time.monotonic() + pause, pause)
         log.warning("notice_channel_unreachable", channel=channel, reason=reason, rest_seconds=pause)
+
+
+def open_delivery(
+    pool: Pool,
+    *,
+    mail_url: str,
+    mail_from: str,
+    public_url: str,
+    pace: DeliveryPace | None = None,
+) -> Delivery:
+    """The worker with its channels, as the settings say. Raises `SettingsError` with one line."""
+    try:
+        sender = read_sender(mail_from)
+    except SenderError as error:
+        raise SettingsError("BURSAR_MAIL_FROM", str(error)) from None
+    try:
+        target = parse_mail_url(mail_url, helo=helo_name(public_url, sender))
+    except MailUrlError as error:
+        raise SettingsError("BURSAR_MAIL_URL", str(error)) from None
+    channel = MaildirChannel(target, sender) if isinstance(target, Path) else EmailChannel(target, sender)
+    return Delivery(pool, [channel], public_url=public_url, message_domain=sender.domain, pace=pace)
+
+
+def _handed_back(row: Claimed) -> Ended:
+    """Not tried: due again at once."""
+    return Ended(row, "QUEUED", retry_after=timedelta(0), handed_back=True)
+
+
+def _storable(text: str) -> str:
+    """What a server said, as PostgreSQL can keep it: no NUL, no lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

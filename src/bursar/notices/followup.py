@@ -10,6 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
+import structlog
+
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.notices import store
@@ -18,7 +21,9 @@ from bursar.notices.rules import Verdict, due, funded, still_short, told_nobody
 from bursar.notices.store import AlertKey, Watched
 
 if TYPE_CHECKING:
-    import asyncpg
+    from asyncpg import Pool
+
+log = structlog.get_logger(__name__)
 
 _DUE: Final = """
     SELECT mandate_id, kind, account_id FROM alert
@@ -26,24 +31,32 @@ _DUE: Final = """
 """
 
 
-async def look_again(pool: asyncpg.Pool, *, limit: int, at: datetime | None) -> int:
+async def look_again(pool: Pool, *, limit: int, at: datetime | None) -> int:
     """Tell shortages that are due and last; answers how many alerts were due. `at` is for tests."""
     rows = await pool.fetch(_DUE, at, limit)
     for key in sorted(AlertKey(row["mandate_id"], row["kind"], row["account_id"]) for row in rows):
-        async with pool.acquire() as connection, connection.transaction():
-            moment = await _moment(connection, at)
-            seen = (await store.watch(connection, [key])).get(key)
-            if seen is None or not seen.exists:
-                continue
-            lasts = _lasts(seen)
-            step = due(seen.alert, seen.policy, moment, lasts=lasts, slot_id=new_id())
-            if step.alert is not seen.alert:
-                withdrawn = [key] if step.verdict is Verdict.RESOLVED else []
-                await apply(connection, [step], withdrawn, moment)
+        try:
+            await _look_at(pool, key, at)
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+            raise
+        except Exception:
+            # One alert that cannot be looked at must not keep the others from it; it stays due.
+            log.exception("alert_not_looked_at", mandate_id=str(key.mandate_id), kind=key.kind)
     return len(rows)
 
 
-async def resolve_ended(pool: asyncpg.Pool, keys: Iterable[AlertKey], at: datetime | None) -> None:
+async def _look_at(pool: Pool, key: AlertKey, at: datetime | None) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        moment = await _moment(connection, at)
+        seen = (await store.watch(connection, [key])).get(key)
+        if seen is None or not seen.exists:
+            return
+        step = due(seen.alert, seen.policy, moment, lasts=_lasts(seen), slot_id=new_id())
+        if step.alert is not seen.alert:
+            await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment)
+
+
+async def resolve_ended(pool: Pool, keys: Iterable[AlertKey], at: datetime | None) -> None:
     """End shortages that nobody would be refused for any more, though no money came: the line or the model changed.
 
     If the mail about it never went out, its slot is free again at once: nobody was disturbed.

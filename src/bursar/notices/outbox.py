@@ -37,13 +37,14 @@ class Claimed:
     claim_id: UUID
     attempts: int
     """With the one that begins now."""
+    claimed_at: datetime
     updated_at: datetime
     """When it was queued, or last brought up to date by a repeat."""
     message_id: str
     figures: Figures
     funds: Funds | None
     listed: bool
-    """Whether the recipient is still in the mandate's settings."""
+    """Whether the mandate's settings still want this recipient to be told of this account."""
     mandate_name: str
     currency: str
     language: str
@@ -65,7 +66,8 @@ class Ended:
 
     claimed: Claimed
     state: State
-    next_attempt_at: datetime | None = None
+    retry_after: timedelta | None = None
+    """From now; only for `QUEUED`."""
     error: str | None = None
     dead_address: str | None = None
     handed_back: bool = False
@@ -98,7 +100,9 @@ _CLAIM: Final = """
            coalesce(terms.language, mandate.language) AS language,
            terms.billing_model, coalesce(terms.notify_cooldown_seconds, 3600) AS cooldown_seconds,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
-           coalesce(taken.recipient = ANY (terms.notify_emails), false) AS listed,
+           coalesce(taken.recipient = ANY (terms.notify_emails)
+                    AND (taken.account_id = taken.mandate_id OR terms.notify_wallet_exhausted), false) AS listed,
+           coalesce($3, now()) AS claimed_at,
            account.credits_posted - account.debits_posted AS balance_nanos,
            alert.since, alert.refused_calls, alert.refused_users, alert.required_nanos, alert.available_nanos,
            alert.last_user_id, alert.last_key_id,
@@ -117,15 +121,15 @@ _CLAIM: Final = """
 # A mail that went out was told, even if money withdrew its row meanwhile, or the lease ended and another sent it again.
 _RECORD: Final = """
     UPDATE notice
-       SET state = new.state, next_attempt_at = coalesce(new.next_attempt_at, notice.next_attempt_at),
+       SET state = new.state, next_attempt_at = coalesce($9::timestamptz + new.retry_after, notice.next_attempt_at),
            payload = CASE new.state WHEN 'SENT' THEN new.payload ELSE notice.payload END,
            attempts = notice.attempts - CASE WHEN new.handed_back THEN 1 ELSE 0 END,
            last_error = CASE WHEN new.state = 'SENT' THEN NULL ELSE coalesce(new.error, notice.last_error) END,
            sent_at = CASE new.state WHEN 'SENT' THEN $9 END,
            claim_id = NULL, claimed_until = NULL
-      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::jsonb[],
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::interval[], $6::text[], $7::jsonb[],
                   $8::boolean[])
-           AS new (mandate_id, notice_id, claim_id, state, next_attempt_at, error, payload, handed_back)
+           AS new (mandate_id, notice_id, claim_id, state, retry_after, error, payload, handed_back)
      WHERE notice.mandate_id = new.mandate_id AND notice.notice_id = new.notice_id
        AND ((notice.state = 'QUEUED' AND notice.claim_id = new.claim_id)
             OR (new.state = 'SENT' AND notice.state <> 'SENT'))
@@ -190,7 +194,7 @@ async def record(connection: Connection, ended: Sequence[Ended], at: datetime | 
             [each.claimed.notice_id for each in ended],
             [each.claimed.claim_id for each in ended],
             [each.state for each in ended],
-            [each.next_attempt_at for each in ended],
+            [each.retry_after for each in ended],
             [each.error for each in ended],
             [each.claimed.figures.to_json() for each in ended],
             [each.handed_back for each in ended],
@@ -253,6 +257,7 @@ def _claimed(row: store.Row) -> Claimed:
         recipient=row["recipient"],
         claim_id=row["claim_id"],
         attempts=row["attempts"],
+        claimed_at=row["claimed_at"],
         updated_at=row["updated_at"],
         message_id=row["message_id"],
         figures=figures,

@@ -14,10 +14,10 @@ GIVE_UP_AFTER: Final = timedelta(days=3)
 """After the last time that there was something new to tell. Mail servers themselves try for four or five days."""
 
 
-def retry_at(attempts: int, at: datetime) -> datetime:
-    """When to try again after `attempts` failed ones: 5, 10, 20 … seconds, at most five minutes."""
+def retry_after(attempts: int) -> timedelta:
+    """How long to wait after `attempts` failed ones: 5, 10, 20 … seconds, at most five minutes."""
     doublings = min(max(attempts - 1, 0), 10)
-    return at + min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
 def gives_up(updated_at: datetime, at: datetime) -> bool:

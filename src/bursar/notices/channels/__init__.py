@@ -5,7 +5,7 @@ A further channel is one file here with a class that fits `Channel`, and a line 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -54,7 +54,9 @@ class ChannelUnreachable(Exception):
 class Channel(Protocol):
     name: str
 
-    def deliver(self, letters: Sequence[Letter], *, go_on: Callable[[], bool]) -> AsyncIterator[Sequence[Delivered]]:
+    def deliver(
+        self, letters: Sequence[Letter], *, go_on: Callable[[], bool]
+    ) -> AsyncGenerator[Sequence[Delivered], None]:
         """Yield outcomes as they come, those in one list that came since the last one.
 
         `go_on` is asked before each letter; once it says no, the rest is left without an outcome.

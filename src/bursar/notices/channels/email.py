@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from email.headerregistry import Address
 from typing import Final
@@ -45,7 +45,7 @@ class EmailChannel:
 
     async def deliver(
         self, letters: Sequence[Letter], *, go_on: Callable[[], bool]
-    ) -> AsyncIterator[Sequence[Delivered]]:
+    ) -> AsyncGenerator[Sequence[Delivered], None]:
         waiting = deque(letters)
         delivered: asyncio.Queue[Delivered | None] = asyncio.Queue()
         senders = [
@@ -79,19 +79,19 @@ class EmailChannel:
         broken = 0
         while waiting and go_on():
             client = await self._connect()
+            still_talking = True
             try:
-                while waiting and go_on():
+                while still_talking and waiting and go_on():
                     letter = waiting.popleft()
                     outcome, still_talking = await self._send(client, letter)
                     delivered.put_nowait((letter, outcome))
-                    if not still_talking:
-                        broken += 1
-                        if broken >= BROKEN_CONVERSATIONS:
-                            raise ChannelUnreachable(outcome.detail)
-                        break
-                    broken = 0
+                    broken = 0 if still_talking else broken + 1
+                    if broken >= BROKEN_CONVERSATIONS:
+                        raise ChannelUnreachable(outcome.detail)
+                if still_talking:
+                    await self._take_leave(client)
             finally:
-                await self._hang_up(client)
+                client.close()
 
     async def _connect(self) -> aiosmtplib.SMTP:
         """A connection that is ready for mail. Raises `ChannelUnreachable`, for wrong credentials, too."""
@@ -141,6 +141,8 @@ class EmailChannel:
         options: list[str] = []
         encoding = "ascii"
         if needs_utf8(letter.recipient):
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
             if not client.supports_extension("smtputf8"):
                 return Outcome(Verdict.FAILED, "the mail server cannot write to such an address (no SMTPUTF8)")
             options, encoding = ["SMTPUTF8"], "utf-8"
@@ -159,11 +161,10 @@ class EmailChannel:
             return False
         return True
 
-    async def _hang_up(self, client: aiosmtplib.SMTP) -> None:
+    async def _take_leave(self, client: aiosmtplib.SMTP) -> None:
         with suppress(aiosmtplib.SMTPException, *_CONNECTION_LOST):
             async with asyncio.timeout(min(self._timeout_seconds, 2.0)):
                 await client.quit()
-        client.close()
 
 
 def _drained(queue: asyncio.Queue[Delivered | None]) -> list[Delivered | None]:

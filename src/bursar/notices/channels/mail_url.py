@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.headerregistry import Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -68,3 +70,14 @@ def parse_mail_url(url: str, *, helo: str = "localhost") -> SmtpServer | Path:
         tls=tls,
         helo=helo,
     )
+
+
+def helo_name(public_url: str, sender: Address) -> str:
+    """How we greet a mail server: by our public name, else the sender's domain; an address in brackets (RFC 5321)."""
+    host = urlsplit(public_url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host if "." in host else sender.domain
+        return name if name.isascii() and not any(character.isspace() for character in name) else "localhost"
+    return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"

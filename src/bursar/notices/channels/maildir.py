@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mailbox
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from email.headerregistry import Address
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class MaildirChannel:
 
     async def deliver(
         self, letters: Sequence[Letter], *, go_on: Callable[[], bool]
-    ) -> AsyncIterator[Sequence[Delivered]]:
+    ) -> AsyncGenerator[Sequence[Delivered], None]:
         for letter in letters:
             if not go_on():
                 return
