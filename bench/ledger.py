@@ -55,7 +55,7 @@ class OneByOne:
 
     def __init__(self, database: Database) -> None:
         self._lanes: asyncio.Queue[Lane] = asyncio.Queue()
-        self._all = [Lane(database.ledger_pool, None, set(), wait_for_locks=True) for _ in range(CONNECTIONS)]
+        self._all = [Lane(database.ledger_pool, None, set(), waits=True) for _ in range(CONNECTIONS)]
         for lane in self._all:
             self._lanes.put_nowait(lane)
 
@@ -172,15 +172,13 @@ async def compare(database: Database, seconds: float, rounds: int) -> None:
     await ledger.stop()
 
 
-async def run(arguments: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="bursar-bench-") as directory:
-        Path(directory).chmod(0o755)
-        settings = load_settings({"BURSAR_DATA_DIR": str(Path(directory) / "data")})
-        async with (
-            prepared_addresses(settings) as addresses,
-            connect_database(addresses, app_pool_size=2, ledger_pool_size=16) as database,
-        ):
-            await compare(database, arguments.seconds, arguments.rounds)
+async def run(directory: Path, seconds: float, rounds: int) -> None:
+    settings = load_settings({"BURSAR_DATA_DIR": str(directory / "data")})
+    async with (
+        prepared_addresses(settings) as addresses,
+        connect_database(addresses, app_pool_size=2, ledger_pool_size=16) as database,
+    ):
+        await compare(database, seconds, rounds)
 
 
 def main() -> None:
@@ -188,12 +186,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(run(arguments))
-    else:
-        uvloop.run(run(arguments))
+    with tempfile.TemporaryDirectory(prefix="bursar-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        work = run(directory, arguments.seconds, arguments.rounds)
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(work)
+        else:
+            uvloop.run(work)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,10 @@ class Books:
     remembered: dict[RememberedKey, tuple[bytes, Accepted]] = field(default_factory=dict)
     posted: dict[InMandate, Posted] = field(default_factory=dict)
     """Transfers that are in the journal already: filled where a commit's fate was unknown."""
-    reserve_holds_loaded: bool = False
-    """Whether `holds` also has those of the batch's reserves: only where a commit's fate was unknown."""
+
+    def terms_of(self, mandate_id: UUID) -> Terms:
+        """The terms in force. A mandate without any is prepaid, and begins nothing."""
+        return self.terms.get(mandate_id) or Terms(mandate_id, False, "PREPAY_MANDATE", 0, None, 100)
 
     def limits_on(self, reserve: Reserve) -> list[LimitCounter]:
         """The counters that constrain a reserve, narrowest scope first."""
@@ -131,8 +133,11 @@ def _apply_transferred(books: Books, event: Transferred) -> None:
     debit = (event.mandate_id, event.debit_account_id)
     credit = (event.mandate_id, event.credit_account_id)
     books.accounts[debit] = debited(books.accounts[debit], event.amount_nanos)
+    receiver = books.accounts[credit]
+    # A wallet is topped up by the pool as well as from outside.
+    moved_in = event.kind is TransferKind.WALLET_TRANSFER and receiver.kind == "wallet"
     books.accounts[credit] = credited(
-        books.accounts[credit], event.amount_nanos, top_up=event.kind is TransferKind.TOP_UP
+        receiver, event.amount_nanos, top_up=moved_in or event.kind is TransferKind.TOP_UP
     )
 
 

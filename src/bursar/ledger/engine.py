@@ -1,30 +1,44 @@
 """The engine: group commit. Commands that wait together are decided together and share one commit.
 
 Under no load a batch has one command and waits for nobody; under load batches grow by themselves, because whatever
-arrives during a commit is the next batch. One lane serves everybody; a mandate whose accounts are locked by another
-worker gets a lane of its own until that is over, and stalls nobody else.
+arrives during a commit is the next batch. One lane serves everybody and waits for no lock; a mandate whose rows are
+locked by another worker, or have to be made first, gets a lane of its own until that is over, and stalls nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import deque
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from bursar.ledger import limits as spending_limits
+from bursar.ledger.batch import Result
 from bursar.ledger.books import InMandate
+from bursar.ledger.check import unfit
 from bursar.ledger.entry import Entry, LedgerUnavailable
-from bursar.ledger.lane import Lane, Result, Rider
+from bursar.ledger.intake import EngineLimits, Intake, Queue
+from bursar.ledger.lane import Lane, Rider
 from bursar.ledger.liveness import Liveness
-from bursar.ledger.model import Command, Granted, Outcome, Reason, Refusal, Rejected, Release, Reserve
+from bursar.ledger.model import (
+    Command,
+    Granted,
+    LimitScope,
+    LimitSet,
+    Outcome,
+    Period,
+    Reason,
+    Rejected,
+    Release,
+    Reserve,
+)
 from bursar.ledger.refused import RefusalMemory
-from bursar.ledger.waiting import WaitingLine
 
 __all__ = ["EngineLimits", "EngineStatistics", "Ledger", "LedgerUnavailable", "Rider"]
 
@@ -32,21 +46,10 @@ log = structlog.get_logger(__name__)
 
 OWN_LANES: Final = 3
 """How many mandates may wait for a lock at once, each on a connection of its own."""
+LOOKS: Final = (10, 20, 40, 80)
+"""How often a mandate whose lock was waited for in vain is looked at without waiting, before it is waited for again."""
+LOOK_SECONDS: Final = 0.1
 SWEEP_SECONDS: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    queue_commands: int = 2_000
-    """Reserves and extensions that may wait; more are answered 503."""
-    queue_seconds: float = 1.0
-    """How long a reserve or extension may wait to be begun."""
-    wait_for_held_seconds: float = 2.0
-    """How long a demand waits for money that other calls hold."""
-    batch_commands: int = 1_000
-    settle_delay_seconds: float = 0.003
-    """How long settles alone wait for a reserve to ride with, so that their commit does not delay it."""
-    count_refusals_every_seconds: float = 1.0
 
 
 @dataclass(slots=True)
@@ -71,16 +74,14 @@ class Ledger:
         self._rider = rider
         self._limits = limits or EngineLimits()
         self._known: set[InMandate] = set()
-        self._queue: deque[Entry] = deque()
-        self._beginnings = 0
-        self._own_queues: dict[UUID, deque[Entry]] = {}
+        self._intake = Intake(self._limits, self._release)
+        self._begun: dict[int, list[Entry]] = {}
+        """By lane: the batch that it is working on."""
         self._own_lanes = asyncio.Semaphore(OWN_LANES)
-        self._line = WaitingLine(self._limits.wait_for_held_seconds)
         self._refused = RefusalMemory()
-        self._work = asyncio.Event()
-        self._takers = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
+        self._stopping = False
         self._database_lost_at: float | None = None
         self.statistics = EngineStatistics()
         self.liveness = Liveness(pool, self.submit, lambda: self._database_lost_at)
@@ -94,20 +95,25 @@ class Ledger:
         await self.liveness.start()
 
     async def stop(self, timeout_seconds: float = 10.0) -> None:
-        """Finish what is queued (settles above all), then end. What does not get done in time is left to the reaper."""
+        """Begin nothing new, finish what is queued, then end. What does not get done in time is left to the reaper."""
+        self._stopping = True
         await self.liveness.stop()
         deadline = time.monotonic() + timeout_seconds
-        while (self._queue or self._own_queues or self._line) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 -- polled once, at the end of a worker's life
+        while self._intake or self._begun:
+            await asyncio.sleep(0.005)
+            if time.monotonic() > deadline:
+                break
         self._running = False
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for entry in (*self._queue, *self._line.take_all()):
-            entry.fail(LedgerUnavailable("the ledger is shutting down"))
+        gone = LedgerUnavailable("the ledger is shutting down")
+        self._intake.empty(gone)
+        for entry in chain.from_iterable(self._begun.values()):
+            entry.fail(gone)
 
-    def _spawn(self, coroutine: object) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -115,90 +121,136 @@ class Ledger:
 
     async def submit(self, command: Command) -> Outcome:
         """The outcome of `command`, once it is durable. Raises `LedgerUnavailable` (a fault, never a "no")."""
-        if not self._running:
-            raise LedgerUnavailable("the ledger is not running")
+        wrong = unfit(command)
+        if wrong is not None:
+            return Rejected(Reason.OUT_OF_RANGE, detail=wrong)
         loop = asyncio.get_running_loop()
         now = loop.time()
         if type(command) is Reserve:
-            refused = self._refused.find(command, now)
+            # A command with a key may have been granted before: only the journal knows.
+            refused = self._refused.find(command, now) if command.idempotency is None else None
             if refused is not None:
                 self.statistics.refused_from_memory += 1
                 return refused
         entry = Entry(command, loop.create_future(), now)
-        if entry.takes and self._beginnings >= self._limits.queue_commands:
-            raise LedgerUnavailable("too many calls are waiting for the ledger")
-        self._enqueue(entry)
+        if not self._running or (self._stopping and not entry.ends):
+            raise LedgerUnavailable("the ledger is not running")
+        self._intake.add(entry)
         try:
             return await entry.future
         except asyncio.CancelledError:
-            self._release_if_granted(entry)
+            future = entry.future
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._take_back(entry, future.result())
             raise
 
-    def _enqueue(self, entry: Entry) -> None:
-        if entry.takes:
-            self._beginnings += 1
-            self._takers.set()
-        own = self._own_queues.get(entry.command.mandate_id)
-        if own is not None:
-            own.append(entry)
-        else:
-            self._queue.append(entry)
-            self._work.set()
+    async def create_limit(
+        self,
+        mandate_id: UUID,
+        limit_id: UUID,
+        scope: LimitScope,
+        scope_id: str,
+        period: Period,
+        amount_nanos: int,
+        *,
+        actor: str | None = None,
+    ) -> LimitSet | Rejected:
+        """Make a cap; it counts what the running period has used already. Raises `LedgerUnavailable`."""
+        wanted = spending_limits.NewLimit(mandate_id, limit_id, scope, scope_id, period, amount_nanos, actor)
+        return await self._set_limit(mandate_id, spending_limits.create(self._pool, wanted))
 
-    def _release_if_granted(self, entry: Entry) -> None:
-        """The caller has gone: if its reserve was granted, or may have been, the hold must not stay behind."""
-        future = entry.future
-        answered = future.done() and not future.cancelled() and future.exception() is None
-        if answered and isinstance(entry.command, Reserve) and isinstance(future.result(), Granted):
-            self._release(entry.command)
+    async def change_limit(self, mandate_id: UUID, limit_id: UUID, amount_nanos: int) -> LimitSet | Rejected:
+        """Another amount for the running and all later periods. Raises `LedgerUnavailable`."""
+        return await self._set_limit(mandate_id, spending_limits.change(self._pool, mandate_id, limit_id, amount_nanos))
 
-    def _release(self, reserve: Reserve) -> None:
-        command = Release(mandate_id=reserve.mandate_id, hold_id=reserve.hold_id, account_id=reserve.account_id)
+    async def delete_limit(self, mandate_id: UUID, limit_id: UUID) -> LimitSet | Rejected:
+        """It refuses nothing any more; what holds count in it stays. Raises `LedgerUnavailable`."""
+        return await self._set_limit(mandate_id, spending_limits.delete(self._pool, mandate_id, limit_id))
+
+    async def _set_limit(self, mandate_id: UUID, work: Coroutine[Any, Any, LimitSet | Rejected]) -> LimitSet | Rejected:
+        try:
+            return await work
+        finally:
+            self._refused.forget_mandate(mandate_id)
+
+    def _take_back(self, entry: Entry, outcome: Outcome) -> None:
+        """The caller has gone and will use no hold. (One who sent a key comes again, and is answered the same.)"""
+        if type(outcome) is Granted:
+            self._release(entry)
+
+    def _release(self, entry: Entry) -> None:
+        command = entry.command
+        if type(command) is not Reserve or command.idempotency is not None:
+            return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._enqueue(Entry(command, future, loop.time()))
+        release = Release(mandate_id=command.mandate_id, hold_id=command.hold_id, account_id=command.account_id)
+        self._intake.add(Entry(release, future, loop.time()))
 
     # --- batches out -------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        lane = Lane(self._pool, self._rider, self._known, wait_for_locks=False)
+        intake = self._intake
+        lane = Lane(self._pool, self._rider, self._known, waits=False)
         pause = 0.0
         try:
             while True:
-                await self._work.wait()
-                self._work.clear()
-                await self._let_settles_ride(self._queue)
-                entries = self._take(self._queue)
-                if entries:
-                    result = await lane.run(entries)
-                    self._deal_with(result, len(entries))
-                    pause = await self._pause_after(result, pause)
-                if self._queue:
-                    self._work.set()
+                await intake.work.wait()
+                intake.work.clear()
+                await intake.let_settles_ride(intake.shared)
+                result = await self._run(lane, intake.shared)
+                pause = await self._pause_after(result, pause)
+                if intake.shared:
+                    intake.work.set()
         finally:
             await lane.close()
 
     async def _serve_own(self, mandate_id: UUID) -> None:
-        """Serve one mandate whose accounts another worker has locked, waiting for the lock, until nothing is left."""
-        async with self._own_lanes:
-            lane = Lane(self._pool, self._rider, self._known, wait_for_locks=True)
-            queue = self._own_queues[mandate_id]
-            pause = 0.0
-            try:
-                while queue:
-                    await self._let_settles_ride(queue)
-                    entries = self._take(queue)
-                    if entries:
-                        result = await lane.run(entries)
-                        self._deal_with(result, len(entries))
-                        pause = await self._pause_after(result, pause)
-            finally:
-                del self._own_queues[mandate_id]
-                for entry in queue:
-                    self._queue.append(entry)
-                self._work.set()
-                await lane.close()
+        """Serve one mandate on its own until nothing of it is left.
+
+        It waits for a lock once; if that was in vain, it only looks in now and then, so that the few lanes that may
+        wait are there for others.
+        """
+        queue = self._intake.own[mandate_id]
+        pause, looks, in_vain = 0.0, 0, 0
+        try:
+            while queue:
+                await self._intake.let_settles_ride(queue)
+                async with self._own_lanes:
+                    lane = Lane(self._pool, self._rider, self._known, waits=looks == 0)
+                    try:
+                        result = await self._run(lane, queue)
+                    finally:
+                        await lane.close()
+                pause = await self._pause_after(result, pause)
+                if result.lock_refused:
+                    looks, in_vain = LOOKS[min(in_vain, len(LOOKS) - 1)], in_vain + 1
+                elif result.left_out:
+                    looks -= 1
+                    await asyncio.sleep(LOOK_SECONDS)
+                elif result.answered:
+                    looks = in_vain = 0
+        finally:
+            self._intake.close_own(mandate_id)
+
+    async def _run(self, lane: Lane, queue: Queue) -> Result:
+        entries = self._intake.take(queue, asyncio.get_running_loop().time())
+        if not entries:
+            return Result()
+        self._begun[id(lane)] = entries
+        try:
+            result = await lane.run(entries)
+            self._deal_with(result, len(entries))
+        except Exception as error:
+            # A fault of the engine's own. What has been committed comes to light when it is looked up.
+            log.exception("batch_failed", error=repr(error), commands=len(entries), alert="operator")
+            result = Result(again=[entry for entry in entries if not entry.future.done()], database_lost=True)
+            for entry in result.again:
+                entry.unsure = True
+            self._intake.put_back(result.again)
+        del self._begun[id(lane)]
+        return result
 
     async def _pause_after(self, result: Result, pause: float) -> float:
         if not result.database_lost:
@@ -208,36 +260,12 @@ class Ledger:
         await asyncio.sleep(pause)
         return pause
 
-    async def _let_settles_ride(self, queue: deque[Entry]) -> None:
-        delay = self._limits.settle_delay_seconds
-        if delay <= 0 or not queue or len(queue) > 64 or any(entry.takes for entry in queue):
-            return
-        self._takers.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._takers.wait()
-
-    def _take(self, queue: deque[Entry]) -> list[Entry]:
-        entries: list[Entry] = []
-        now = asyncio.get_running_loop().time()
-        while queue and len(entries) < self._limits.batch_commands:
-            entry = queue.popleft()
-            if entry.takes:
-                self._beginnings -= 1
-                if entry.future.done():
-                    if entry.unsure and isinstance(entry.command, Reserve):
-                        self._release(entry.command)
-                    continue
-                if self._line.must_wait(entry, now):
-                    continue
-            entries.append(entry)
-        return entries
-
     def _deal_with(self, result: Result, commands: int) -> None:
         self.statistics.commands += commands
         self.statistics.batches += 1
         self.statistics.commit_seconds += result.commit_seconds
         now = asyncio.get_running_loop().time()
+        intake = self._intake
         for account in result.changed:
             self._refused.forget(account)
         for entry, outcome in result.answered:
@@ -245,74 +273,52 @@ class Ledger:
         for entry, error in result.broken:
             self.statistics.quarantined += 1
             entry.fail(error)
-        for entry in result.waiting:
-            self._line.append(entry, now)
-        for entry in reversed(result.again):
-            self._put_back(entry)
-        for entry in result.locked_elsewhere:
-            self._give_own_lane(entry)
-        for account in result.freed:
-            self._wake(self._line.take(account))
+        for entry, place, rejected in result.waiting:
+            intake.line.append(entry, place, now, rejected)
+        intake.put_back(result.again)
+        for mandate_id in {entry.command.mandate_id for entry in result.left_out}:
+            if intake.open_own(mandate_id):
+                self._spawn(self._serve_own(mandate_id))
+        intake.put_back(result.left_out)
+        if intake.line:
+            for place in result.freed:
+                intake.put_back(intake.line.take(place))
 
     def _answer(self, entry: Entry, outcome: Outcome, now: float) -> None:
         command = entry.command
         if type(command) is Reserve:
-            if type(outcome) is Rejected:
-                if outcome.reason in (Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED):
+            if entry.future.done():
+                self._take_back(entry, outcome)
+            elif type(outcome) is Rejected:
+                if outcome.reason is Reason.HOLD_RESOLVED and entry.unsure:
+                    # It was granted by a commit whose answer was lost, and has run out since: it costs nothing.
+                    self._release(entry)
+                elif command.idempotency is None:
                     self._refused.note(command, outcome, now)
-            elif entry.future.done():
-                self._release(command)
-                return
         entry.answer(outcome)
-
-    def _put_back(self, entry: Entry) -> None:
-        entry.called = True
-        if entry.takes:
-            self._beginnings += 1
-        own = self._own_queues.get(entry.command.mandate_id)
-        (self._queue if own is None else own).appendleft(entry)
-        self._work.set()
-
-    def _give_own_lane(self, entry: Entry) -> None:
-        mandate_id = entry.command.mandate_id
-        queue = self._own_queues.get(mandate_id)
-        if queue is None:
-            queue = self._own_queues[mandate_id] = deque()
-            self._spawn(self._serve_own(mandate_id))
-        entry.called = True
-        if entry.takes:
-            self._beginnings += 1
-        queue.append(entry)
-
-    def _wake(self, entries: list[Entry]) -> None:
-        for entry in reversed(entries):
-            self._put_back(entry)
 
     # --- clockwork ---------------------------------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
-        """Answer reserves that have waited too long to be begun, and let those who wait for held money try again."""
+        """Answer those who have waited too long, and let those who wait for held money try again."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            too_old = asyncio.get_running_loop().time() - self._limits.queue_seconds
-            for queue in (self._queue, *self._own_queues.values()):
-                for entry in queue:
-                    if entry.takes and not entry.future.done() and entry.enqueued_at < too_old:
-                        self._give_up(entry)
-            self._wake(self._line.take_all())
+            self._intake.give_up(asyncio.get_running_loop().time(), self._all_begun())
+            self._intake.put_back(self._intake.line.take_all())
 
-    def _give_up(self, entry: Entry) -> None:
-        """Told 503; it stays queued only to have its hold released, should an earlier commit have gone through."""
-        if entry.wait_until is None or entry.wait_until < asyncio.get_running_loop().time() - 1:
-            entry.fail(LedgerUnavailable("the ledger did not answer in time"))
+    def _all_begun(self) -> Iterable[Entry]:
+        return chain.from_iterable(self._begun.values())
 
     async def _count_refusals(self) -> None:
-        lane = Lane(self._pool, self._rider, self._known, wait_for_locks=True)
+        """Hand the refusals that were answered from memory to the rider."""
+        lane = Lane(self._pool, self._rider, self._known, waits=True)
         try:
             while True:
                 await asyncio.sleep(self._limits.count_refusals_every_seconds)
-                counts: list[Refusal] = self._refused.take_counts()
+                counts = self._refused.take_counts()
                 if counts and self._rider is not None:
-                    await lane.run([], counts)
+                    result = await lane.run([], counts)
+                    if result.database_lost:
+                        self._refused.give_back(counts)
         finally:
             await lane.close()

@@ -115,11 +115,12 @@ def with_leg(counter: LimitCounter, *, held_change: int, spent_change: int) -> L
         counter.amount_nanos,
         counter.spent_nanos + spent_change,
         counter.held_nanos + held_change,
+        counter.in_force,
     )
 
 
 def resolved(hold: Hold, state: HoldState, at: datetime, *, charged: int, overrun: int, adjusted: bool = False) -> Hold:
-    """The hold as it is after it left `PENDING` (or, with `adjusted`, after what came late)."""
+    """The hold after it left `PENDING`, or after what came late: that changes nothing about when it was resolved."""
     return Hold(
         hold.mandate_id,
         hold.hold_id,
@@ -135,11 +136,15 @@ def resolved(hold: Hold, state: HoldState, at: datetime, *, charged: int, overru
         charged,
         overrun,
         adjusted,
-        at,
+        hold.resolved_at or at,
+        hold.growths,
     )
 
 
 def grown(hold: Hold, amount_nanos: int, used_nanos: int | None, expires_at: datetime) -> Hold:
+    """A pending hold after an extension. What was used never becomes less, in whatever order extensions arrive."""
+    if hold.used_nanos is not None:
+        used_nanos = max(hold.used_nanos, used_nanos or 0)
     return Hold(
         hold.mandate_id,
         hold.hold_id,
@@ -147,9 +152,10 @@ def grown(hold: Hold, amount_nanos: int, used_nanos: int | None, expires_at: dat
         hold.state,
         amount_nanos,
         hold.input_bound_nanos,
-        used_nanos if used_nanos is not None else hold.used_nanos,
+        used_nanos,
         hold.legs,
         expires_at,
         hold.ttl_seconds,
         hold.created_version,
+        growths=hold.growths + (amount_nanos > hold.amount_nanos),
     )

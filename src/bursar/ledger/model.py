@@ -65,6 +65,9 @@ class Reason(StrEnum):
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
     """A refund, correction or wallet transfer of more than is available."""
     OUT_OF_RANGE = "OUT_OF_RANGE"
+    LIMIT_EXISTS = "LIMIT_EXISTS"
+    """There is a limit of this scope and period already: its amount can be changed."""
+    LIMIT_NOT_FOUND = "LIMIT_NOT_FOUND"
 
 
 SHORTAGES = frozenset({Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED, Reason.FUNDS_HELD})
@@ -100,10 +103,6 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     exhausted_below_nanos: int | None
     max_hold_share_percent: int
 
-    @property
-    def unlimited(self) -> bool:
-        return self.billing_model == "UNLIMITED"
-
 
 class LimitKey(msgspec.Struct, frozen=True, gc=False):
     """A limit's counter: the limit and the period's first moment."""
@@ -122,6 +121,8 @@ class LimitCounter(msgspec.Struct, frozen=True, gc=False):
     amount_nanos: int
     spent_nanos: int
     held_nanos: int
+    in_force: bool = True
+    """A deleted limit still counts the holds that have a leg in it, and refuses nothing any more."""
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +141,8 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     overrun_nanos: int | None = None
     adjusted: bool = False
     resolved_at: datetime | None = None
+    growths: int = 0
+    """How often its amount has grown: each counts the account's version up by one."""
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -313,6 +316,19 @@ class Rejected(msgspec.Struct, frozen=True):
     limit: ReachedLimit | None = None
     retry_after_seconds: int | None = None
     detail: str | None = None
+
+
+class LimitSet(msgspec.Struct, frozen=True):
+    """A limit as it stands after it was made, changed or deleted. Amounts in nanos, of the period that is running."""
+
+    limit_id: UUID
+    scope: LimitScope
+    scope_id: str
+    period: Period
+    amount_nanos: int
+    spent_nanos: int
+    held_nanos: int
+    resets_at: datetime | None
 
 
 Accepted = Granted | Settled | Posted

@@ -2,6 +2,9 @@
 
 Lock order is one everywhere: accounts by (mandate, id), then limit counters, each sorted. Terms, holds and remembered
 answers are read after the accounts are locked, in statements of their own, so that they are never older than the lock.
+
+Without `wait` nothing here waits for anybody: what is locked elsewhere is skipped, what does not exist yet is not made
+(another transaction may just be making it), and the mandate is left to a lane that waits.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import asyncpg
 import msgspec
 
 from bursar.ledger.books import Books, InMandate, RememberedKey, scope_ids_of
-from bursar.ledger.decision import operator
+from bursar.ledger.decision import operator, operator_kinds
 from bursar.ledger.model import (
     Accepted,
     Account,
@@ -37,6 +40,7 @@ from bursar.ledger.model import (
 from bursar.ledger.periods import period_bounds
 
 Connection = asyncpg.pool.PoolConnectionProxy
+CounterKey = tuple[UUID, LimitKey]
 
 # Commands are told apart by `type(…) is`, not by `isinstance`: they have no subclasses, and there are many of them.
 _RESOLVING: Final = frozenset({Settle, Release, Expire})
@@ -76,7 +80,7 @@ TERMS: Final = """
 HOLDS: Final = """
     SELECT h.mandate_id, h.hold_id, h.account_id, h.state, h.amount_nanos, h.input_bound_nanos, h.used_nanos,
            h.limit_ids, h.limit_periods, h.expires_at, h.ttl_seconds, h.created_version, h.charged_nanos,
-           h.overrun_nanos, h.adjusted, h.resolved_at
+           h.overrun_nanos, h.adjusted, h.resolved_at, h.growths
       FROM hold h JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (mandate_id, hold_id)
         ON h.mandate_id = wanted.mandate_id AND h.hold_id = wanted.hold_id"""
 
@@ -98,7 +102,7 @@ OPEN_COUNTERS: Final = """
 
 LOCK_COUNTERS: Final = """
     SELECT c.mandate_id, c.limit_id, c.period_start, c.period_end, c.opening_nanos + c.spent_nanos AS spent_nanos,
-           c.held_nanos, l.scope, l.scope_id, l.period, l.amount_nanos
+           c.held_nanos, l.scope, l.scope_id, l.period, l.amount_nanos, l.deleted_at IS NULL AS in_force
       FROM limit_counter c
       JOIN unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS wanted (mandate_id, limit_id, period_start)
         ON c.mandate_id = wanted.mandate_id AND c.limit_id = wanted.limit_id AND c.period_start = wanted.period_start
@@ -111,7 +115,8 @@ REMEMBERED: Final = """
       FROM idempotency i
       JOIN unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS wanted (mandate_id, caller, route, key)
         ON i.mandate_id = wanted.mandate_id AND i.caller = wanted.caller AND i.route = wanted.route
-       AND i.key = wanted.key"""
+       AND i.key = wanted.key
+     WHERE i.expires_at IS NULL OR i.expires_at > clock_timestamp()"""
 
 POSTED: Final = """
     SELECT t.mandate_id, t.transfer_id, t.at
@@ -124,8 +129,10 @@ class Reading:
     books: Books
     at: datetime
     """The database's time, taken after the locks."""
-    locked_elsewhere: set[UUID]
-    """Mandates that another transaction is working on: their commands are not part of this batch."""
+    left_out: set[UUID]
+    """Mandates that another transaction is working on, or of which rows must be made: not part of this batch."""
+    opened: bool
+    """Whether accounts were opened, which is worth a commit even if everything is refused."""
 
 
 def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
@@ -135,14 +142,15 @@ def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
     posting: set[UUID] = set()
     for command in commands:
         mandate_id, account_id = command.mandate_id, command.account_id
-        wanted[mandate_id, account_id] = "pool" if account_id == mandate_id else "wallet"
+        wanted[mandate_id, account_id] = "pool" if account_id == mandate_id else _kind(mandate_id, account_id)
         kind = type(command)
         if kind in _RESOLVING:
             resolving.add(mandate_id)
         elif kind is Post:
             posting.add(mandate_id)
         elif kind is MoveToWallet:
-            wanted[mandate_id, command.wallet_id] = "wallet"  # type: ignore[union-attr]
+            wallet_id: UUID = command.wallet_id  # type: ignore[union-attr]
+            wanted[mandate_id, wallet_id] = _kind(mandate_id, wallet_id)
     for mandate_id in resolving:
         wanted[mandate_id, operator(mandate_id, "revenue")] = "revenue"
         wanted[mandate_id, operator(mandate_id, "overrun_loss")] = "overrun_loss"
@@ -151,18 +159,27 @@ def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
     return wanted
 
 
+def _kind(mandate_id: UUID, account_id: UUID) -> str:
+    return operator_kinds(mandate_id).get(account_id, "wallet")
+
+
 async def read_books(
     connection: Connection, commands: Sequence[Command], *, wait: bool, unsure: bool, known: set[InMandate]
 ) -> Reading:
     """Lock the accounts and read what the commands need.
 
-    With `wait` a locked account is waited for (up to `lock_timeout`), else its mandate is left to another lane.
+    With `wait` a locked row is waited for (up to `lock_timeout`), else its mandate is left to another lane.
     `unsure` reads also what tells whether an earlier commit of the same commands went through.
-    `known` are accounts seen before: a known one that cannot be had is locked, an unknown one may not exist yet.
+    `known` are accounts that are known to exist; others are looked for before they are opened.
     """
-    books = Books(reserve_holds_loaded=unsure)
-    locked_elsewhere = await _lock_accounts(connection, books, accounts_of(commands), wait=wait, known=known)
-    commands = [command for command in commands if command.mandate_id not in locked_elsewhere]
+    books = Books()
+    wanted = accounts_of(commands)
+    opened = await _open_missing(connection, wanted, known) if wait else set()
+    await _lock_accounts(connection, books, wanted, wait=wait)
+    known.update(key for key in books.accounts if key not in opened)
+    left_out = set() if wait else {key[0] for key in wanted if key not in books.accounts}
+    if left_out:
+        commands = [command for command in commands if command.mandate_id not in left_out]
     rows = await connection.fetch(TERMS, list({command.mandate_id for command in commands}))
     at: datetime | None = None
     limited: dict[UUID, str] = {}
@@ -177,23 +194,14 @@ async def read_books(
     await _read_remembered(connection, books, commands)
     if unsure:
         await _read_posted(connection, books, commands)
-    await _read_limits(connection, books, commands, limited, at)
-    return Reading(books, at, locked_elsewhere)
+    left_out |= await _read_limits(connection, books, commands, limited, at, wait=wait)
+    return Reading(books, at, left_out, bool(opened))
 
 
-async def _lock_accounts(
-    connection: Connection, books: Books, wanted: dict[InMandate, str], *, wait: bool, known: set[InMandate]
-) -> set[UUID]:
-    """Fill `books.accounts`, and answer the mandates of which an account could not be had without waiting."""
-    opened = await _open_missing(connection, wanted, known) if wait else set()
+async def _lock_accounts(connection: Connection, books: Books, wanted: dict[InMandate, str], *, wait: bool) -> None:
     sql = LOCK_ACCOUNTS if wait else LOCK_ACCOUNTS + " SKIP LOCKED"
     for row in await connection.fetch(sql, [k[0] for k in wanted], [k[1] for k in wanted]):
         books.accounts[row[0], row[1]] = Account(*row)
-    if wait:
-        # What was opened here exists only if this batch commits.
-        known.update(key for key in books.accounts if key not in opened)
-        return set()
-    return {key[0] for key in wanted if key not in books.accounts}
 
 
 async def _open_missing(connection: Connection, wanted: dict[InMandate, str], known: set[InMandate]) -> set[InMandate]:
@@ -250,37 +258,49 @@ async def _read_posted(connection: Connection, books: Books, commands: Sequence[
 
 
 async def _read_limits(
-    connection: Connection, books: Books, commands: Sequence[Command], limited: dict[UUID, str], at: datetime
-) -> None:
-    wanted: set[tuple[UUID, LimitKey]] = {(hold.mandate_id, leg) for hold in books.holds.values() for leg in hold.legs}
+    connection: Connection,
+    books: Books,
+    commands: Sequence[Command],
+    limited: dict[UUID, str],
+    at: datetime,
+    *,
+    wait: bool,
+) -> set[UUID]:
+    """Lock the counters of the holds' legs and of the limits that new holds fall under; answers who is left out."""
+    wanted: set[CounterKey] = {(hold.mandate_id, leg) for hold in books.holds.values() for leg in hold.legs}
     if limited:
-        wanted |= await _counters_in_force(connection, books, commands, limited, at)
+        running, begun = await _counters_in_force(connection, books, commands, limited, at)
+        wanted |= running
+        if begun and wait:
+            await connection.execute(OPEN_COUNTERS, *[list(column) for column in zip(*sorted(begun), strict=True)])
     if not wanted:
-        return
+        return set()
     columns = [w[0] for w in wanted], [w[1].limit_id for w in wanted], [w[1].period_start for w in wanted]
-    for row in await connection.fetch(LOCK_COUNTERS, *columns):
-        mandate_id, limit_id, period_start, period_end, spent, held, scope, scope_id, period, amount = row
+    sql = LOCK_COUNTERS if wait else LOCK_COUNTERS + " SKIP LOCKED"
+    for row in await connection.fetch(sql, *columns):
+        mandate_id, limit_id, period_start, period_end, spent, held, scope, scope_id, period, amount, in_force = row
         key = LimitKey(limit_id, period_start)
         books.counters[mandate_id, key] = LimitCounter(
-            mandate_id, key, scope, scope_id, period, period_end, amount, spent, held
+            mandate_id, key, scope, scope_id, period, period_end, amount, spent, held, in_force
         )
+    return set() if wait else {key[0] for key in wanted if key not in books.counters}
 
 
 async def _counters_in_force(
     connection: Connection, books: Books, commands: Sequence[Command], limited: dict[UUID, str], at: datetime
-) -> set[tuple[UUID, LimitKey]]:
-    """The counters that new holds get a leg in; those of a period that has just begun are made here."""
+) -> tuple[set[CounterKey], list[tuple[UUID, UUID, datetime, datetime]]]:
+    """The counters that new holds get a leg in, and those among them whose period has just begun: they must be made."""
     scopes = {
         (command.mandate_id, scope, scope_id)
         for command in commands
         if isinstance(command, Reserve) and command.mandate_id in limited
         for scope, scope_id in scope_ids_of(command).items()
     }
-    if not scopes:
-        return set()
-    columns: list[list[Any]] = [list(column) for column in zip(*scopes, strict=True)]
-    found: set[tuple[UUID, LimitKey]] = set()
+    found: set[CounterKey] = set()
     begun: list[tuple[UUID, UUID, datetime, datetime]] = []
+    if not scopes:
+        return found, begun
+    columns: list[list[Any]] = [list(column) for column in zip(*scopes, strict=True)]
     for row in await connection.fetch(RUNNING_LIMITS, *columns):
         mandate_id, limit_id, scope, scope_id, period, start, end = row
         if end is None or end <= at:
@@ -289,6 +309,4 @@ async def _counters_in_force(
         key = LimitKey(limit_id, start)
         books.counters_in_force.setdefault((mandate_id, scope, scope_id), []).append(key)
         found.add((mandate_id, key))
-    if begun:
-        await connection.execute(OPEN_COUNTERS, *[list(column) for column in zip(*sorted(begun), strict=True)])
-    return found
+    return found, begun

@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from bursar.ledger.books import InMandate
 from bursar.ledger.model import Reason, Refusal, Rejected, Reserve
 
 REMEMBER_SECONDS: Final = 0.25
 MAX_ACCOUNTS: Final = 10_000
-NEVER_REMEMBERED: Final = frozenset({Reason.FUNDS_HELD})
-"""Held money comes back at any moment, and whoever wants it waits for it in line."""
+REMEMBERED: Final = frozenset({Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED})
+"""Not `FUNDS_HELD`: held money comes back at any moment, and whoever wants it waits for it in line."""
 
 _Scopes = tuple[UUID | None, UUID | None, str | None, str]
 
@@ -27,7 +29,7 @@ class RefusalMemory:
         self._counts: dict[tuple[InMandate, _Scopes], Refusal] = {}
 
     def note(self, command: Reserve, rejected: Rejected, now: float) -> None:
-        if rejected.reason in NEVER_REMEMBERED:
+        if rejected.reason not in REMEMBERED:
             return
         if len(self._refused) >= MAX_ACCOUNTS:
             self._refused.clear()
@@ -74,11 +76,24 @@ class RefusalMemory:
         """The account has changed: what was refused may be affordable now."""
         self._refused.pop(account, None)
 
+    def forget_mandate(self, mandate_id: UUID) -> None:
+        """Its limits have changed, which may concern any account."""
+        for account in [account for account in self._refused if account[0] == mandate_id]:
+            del self._refused[account]
+
     def take_counts(self) -> list[Refusal]:
         """Refusals answered from memory since the last time."""
         counts = list(self._counts.values())
         self._counts.clear()
         return counts
+
+    def give_back(self, counts: list[Refusal]) -> None:
+        """They could not be told: keep them for the next time."""
+        for refusal in counts:
+            scopes = (refusal.user_id, refusal.key_id, None, str(refusal.reason))
+            key = ((refusal.mandate_id, refusal.account_id), scopes)
+            again = self._counts.get(key)
+            self._counts[key] = msgspec.structs.replace(refusal, calls=refusal.calls + (again.calls if again else 0))
 
 
 def _scopes(command: Reserve) -> _Scopes:

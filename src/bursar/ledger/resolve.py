@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.ledger.books import Books
-from bursar.ledger.decision import Decision, available, no, operator
+from bursar.ledger.decision import HIGHEST_NANOS, Decision, available, is_unlimited, no, operator
 from bursar.ledger.events import Event, HoldAdjusted, HoldResolved, Transferred, resolved
 from bursar.ledger.model import (
     CostSource,
@@ -23,16 +23,16 @@ from bursar.ledger.model import (
 
 def settle(books: Books, command: Settle, at: datetime) -> Decision:
     hold = books.holds.get((command.mandate_id, command.hold_id))
-    if hold is None:
+    if hold is None or hold.account_id != command.account_id:
         return no(Reason.HOLD_NOT_FOUND)
-    if not 0 <= command.actual_nanos <= MAX_AMOUNT_NANOS:
-        return no(Reason.OUT_OF_RANGE)
     if hold.state == "EXPIRED" and not hold.adjusted:
         return _adjust(books, command, hold, at)
     if hold.state == "RELEASED":
         return no(Reason.HOLD_RESOLVED)
     if hold.state != "PENDING":
         return Decision((), _settled(hold))
+    if not _fits(books, hold, command.actual_nanos):
+        return no(Reason.OUT_OF_RANGE)
     charge = min(command.actual_nanos, hold.amount_nanos + _spare(books, hold))
     after = resolved(hold, "SETTLED", at, charged=charge, overrun=command.actual_nanos - charge)
     charged = _charge(hold, command.transfer_id, TransferKind.CHARGE, charge, at, command, command.cost_source)
@@ -43,6 +43,8 @@ def _adjust(books: Books, command: Settle, hold: Hold, at: datetime) -> Decision
     """The settle of a call whose hold had expired: the difference to what the reaper charged, once."""
     charged = hold.charged_nanos or 0
     difference = command.actual_nanos - charged
+    if not _fits(books, hold, abs(difference)):
+        return no(Reason.OUT_OF_RANGE)
     late = min(difference, _spare(books, hold)) if difference > 0 else difference
     after = resolved(hold, "EXPIRED", at, charged=charged + late, overrun=max(0, difference - late), adjusted=True)
     events: list[Event] = [HoldAdjusted(hold, after)]
@@ -55,10 +57,22 @@ def _adjust(books: Books, command: Settle, hold: Hold, at: datetime) -> Decision
 
 def _spare(books: Books, hold: Hold) -> int:
     """What the payer can bear beyond the hold. Another call's hold is never touched."""
-    terms = books.terms[hold.mandate_id]
-    if terms.unlimited:
-        return MAX_AMOUNT_NANOS
-    return max(0, available(books.accounts[hold.mandate_id, hold.account_id], terms))
+    terms = books.terms_of(hold.mandate_id)
+    account = books.accounts[hold.mandate_id, hold.account_id]
+    return MAX_AMOUNT_NANOS if is_unlimited(account, terms) else max(0, available(account, terms))
+
+
+def _fits(books: Books, hold: Hold, amount: int) -> bool:
+    """Whether `amount` can be posted between the payer, revenue and `overrun_loss`, in whatever direction and parts."""
+    highest = 0
+    for account_id in (hold.account_id, *_operators(hold.mandate_id)):
+        account = books.accounts[hold.mandate_id, account_id]
+        highest = max(highest, account.debits_posted, account.credits_posted)
+    return highest + amount <= HIGHEST_NANOS
+
+
+def _operators(mandate_id: UUID) -> tuple[UUID, UUID]:
+    return operator(mandate_id, "revenue"), operator(mandate_id, "overrun_loss")
 
 
 def _charge(
@@ -106,7 +120,7 @@ def _settled(hold: Hold) -> Settled:
 
 def release(books: Books, command: Release, at: datetime) -> Decision:
     hold = books.holds.get((command.mandate_id, command.hold_id))
-    if hold is None:
+    if hold is None or hold.account_id != command.account_id:
         return no(Reason.HOLD_NOT_FOUND)
     if hold.state == "EXPIRED" and not hold.adjusted and hold.charged_nanos:
         nothing = Settle(
@@ -126,7 +140,7 @@ def release(books: Books, command: Release, at: datetime) -> Decision:
 
 def expire(books: Books, command: Expire, at: datetime) -> Decision:
     hold = books.holds.get((command.mandate_id, command.hold_id))
-    if hold is None:
+    if hold is None or hold.account_id != command.account_id:
         return no(Reason.HOLD_NOT_FOUND)
     if hold.state != "PENDING":
         return Decision((), _settled(hold))
@@ -135,6 +149,8 @@ def expire(books: Books, command: Expire, at: datetime) -> Decision:
     recorded = hold.used_nanos is not None
     used = hold.used_nanos if hold.used_nanos is not None else hold.input_bound_nanos
     charge = min(used, hold.amount_nanos)
+    if not _fits(books, hold, charge):
+        return no(Reason.OUT_OF_RANGE)
     after = resolved(hold, "EXPIRED", at, charged=charge, overrun=0)
     events: list[Event] = [HoldResolved(hold, after)]
     if charge:

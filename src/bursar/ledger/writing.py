@@ -33,6 +33,10 @@ class NotWritten(RuntimeError):
     """A statement touched another number of rows than was decided: the batch is rolled back."""
 
 
+class AnswerRaced(NotWritten):
+    """Another transaction has just remembered an answer under the same idempotency key: to be looked at again."""
+
+
 UPDATE_ACCOUNTS: Final = """
     UPDATE account a
        SET credits_posted = n.credits_posted, debits_posted = n.debits_posted, debits_pending = n.debits_pending,
@@ -63,21 +67,25 @@ INSERT_HOLDS: Final = """
               limit_ids, limit_periods)"""
 
 GROW_HOLDS: Final = """
-    UPDATE hold h SET amount_nanos = n.amount_nanos, used_nanos = n.used_nanos, expires_at = n.expires_at
-      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[])
-        AS n (mandate_id, hold_id, amount_nanos, used_nanos, expires_at)
-     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
+    UPDATE hold h
+       SET amount_nanos = n.amount_nanos, used_nanos = n.used_nanos, expires_at = n.expires_at, growths = n.growths,
+           billing_model = CASE WHEN h.billing_model LIKE 'PREPAY%' THEN n.billing_model ELSE h.billing_model END
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[], $7::text[])
+        AS n (mandate_id, hold_id, amount_nanos, used_nanos, expires_at, growths, billing_model)
+     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id AND h.state = 'PENDING'"""
 
 RESOLVE_HOLDS: Final = """
     UPDATE hold h
        SET state = n.state, charged_nanos = n.charged_nanos, overrun_nanos = n.overrun_nanos, adjusted = n.adjusted,
-           resolved_at = n.resolved_at, resolved_version = n.resolved_version
+           resolved_at = n.resolved_at, resolved_version = coalesce(n.resolved_version, h.resolved_version)
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bool[], $7::timestamptz[],
                   $8::bigint[])
         AS n (mandate_id, hold_id, state, charged_nanos, overrun_nanos, adjusted, resolved_at, resolved_version)
-     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
+     WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id
+       AND (h.state = 'PENDING' OR (h.state = 'EXPIRED' AND n.adjusted AND NOT h.adjusted))"""
 
-# What a charge says about its call (user, key, model, price, tags) stands on the hold, and is copied from there.
+# What a charge says about its call (user, key, model, price, tags) stands on the hold, and is copied from there. Its
+# billing model is the one in force when it was posted, the hold's is that of its admission or last extension.
 INSERT_HOLD_TRANSFERS: Final = """
     INSERT INTO transfer (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version,
                           credit_version, amount_nanos, hold_id, user_id, key_id, model, upstream, input_tokens,
@@ -86,25 +94,31 @@ INSERT_HOLD_TRANSFERS: Final = """
     SELECT n.mandate_id, n.transfer_id, n.at, n.kind, n.debit_account_id, n.credit_account_id, n.debit_version,
            n.credit_version, n.amount_nanos, n.hold_id, h.user_id, h.key_id, coalesce(n.model, h.model),
            coalesce(n.upstream, h.upstream), n.input_tokens, n.cached_input_tokens, n.output_tokens, n.usage_details,
-           h.price_id, n.cost_source, h.billing_model, h.limit_ids, h.limit_periods, coalesce(n.tags, h.tags)
+           h.price_id, n.cost_source, n.billing_model, h.limit_ids, h.limit_periods, coalesce(n.tags, h.tags)
       FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
                   $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
-                  $15::bigint[], $16::jsonb[], $17::text[], $18::jsonb[])
+                  $15::bigint[], $16::jsonb[], $17::text[], $18::jsonb[], $19::text[])
         AS n (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version, credit_version,
               amount_nanos, hold_id, model, upstream, input_tokens, cached_input_tokens, output_tokens, usage_details,
-              cost_source, tags)
+              cost_source, tags, billing_model)
       JOIN hold h ON h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
 
 INSERT_TRANSFERS: Final = """
     INSERT INTO transfer (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version,
-                          credit_version, amount_nanos, user_id, reference, reason, actor)
+                          credit_version, amount_nanos, user_id, reference, reason, actor, billing_model)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::text[])"""
+                         $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::text[],
+                         $14::text[])"""
 
 REMEMBER: Final = """
-    INSERT INTO idempotency (mandate_id, caller, route, key, body_hash, result, created_at, expires_at)
+    INSERT INTO idempotency AS i (mandate_id, caller, route, key, body_hash, result, created_at, expires_at)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::jsonb[],
-                         $7::timestamptz[], $8::timestamptz[])"""
+                         $7::timestamptz[], $8::timestamptz[]) AS n (mandate_id, caller, route, key)
+     ORDER BY n.mandate_id, n.caller, n.route, n.key
+        ON CONFLICT (mandate_id, caller, route, key) DO UPDATE
+       SET body_hash = excluded.body_hash, result = excluded.result, created_at = excluded.created_at,
+           expires_at = excluded.expires_at
+     WHERE i.expires_at <= excluded.created_at"""
 
 Row = tuple[Any, ...]
 
@@ -137,6 +151,10 @@ class Writes:
 
     def anything(self) -> bool:
         return bool(self.accounts or self.grown or self.resolved or self.remembered)
+
+    def billing_model(self, mandate_id: UUID) -> str:
+        """The one in force. It is written on what moves money, so that a negative balance can be explained."""
+        return self.books.terms_of(mandate_id).billing_model
 
     def touch(self, hold: Hold) -> int:
         """Mark the hold's account and legs as changed; answers the account's version."""
@@ -190,12 +208,17 @@ def _note_grown(writes: Writes, event: HoldGrown) -> None:
         hold.amount_nanos,
         hold.used_nanos,
         hold.expires_at,
+        hold.growths,
+        writes.billing_model(hold.mandate_id),
     )
 
 
 def _note_resolved(writes: Writes, event: HoldResolved | HoldAdjusted) -> None:
     hold = event.hold
-    version = writes.touch(hold)
+    version: int | None = writes.touch(hold)
+    if type(event) is HoldAdjusted:
+        expired_just_now = writes.resolved.get((hold.mandate_id, hold.hold_id))
+        version = expired_just_now[-1] if expired_just_now is not None else None
     writes.resolved[hold.mandate_id, hold.hold_id] = (
         hold.mandate_id,
         hold.hold_id,
@@ -225,6 +248,7 @@ def _note_transferred(writes: Writes, event: Transferred) -> None:
         event.amount_nanos,
     )
     source = event.source
+    model = writes.billing_model(event.mandate_id)
     if event.hold is not None:
         said: Row = (None, None, None, None, None, None)
         tags = None
@@ -238,11 +262,11 @@ def _note_transferred(writes: Writes, event: Transferred) -> None:
                 source.usage_details,
             )
             tags = source.tags
-        writes.hold_transfers.append((*common, event.hold.hold_id, *said, event.cost_source, tags))
+        writes.hold_transfers.append((*common, event.hold.hold_id, *said, event.cost_source, tags, model))
     elif isinstance(source, Post):
-        writes.transfers.append((*common, source.user_id, source.reference, source.reason, source.actor))
+        writes.transfers.append((*common, source.user_id, source.reference, source.reason, source.actor, model))
     elif isinstance(source, MoveToWallet):
-        writes.transfers.append((*common, source.wallet_id, source.reference, None, source.actor))
+        writes.transfers.append((*common, source.wallet_id, source.reference, None, source.actor, model))
     else:
         raise TypeError(f"a transfer without a hold from {type(source).__name__}")
 
@@ -284,7 +308,10 @@ async def write(connection: Connection, writes: Writes) -> None:
         UPDATE_COUNTERS,
         [(c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos) for c in counters],
     )
-    await _many(connection, REMEMBER, writes.remembered)
+    try:
+        await _many(connection, REMEMBER, writes.remembered)
+    except NotWritten as error:
+        raise AnswerRaced(str(error)) from error
 
 
 async def _many(connection: Connection, sql: str, rows: Sequence[Row]) -> None:

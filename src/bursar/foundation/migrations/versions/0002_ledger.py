@@ -45,6 +45,7 @@ HOLD = """
         charged_nanos      bigint,
         overrun_nanos      bigint,
         adjusted           boolean NOT NULL DEFAULT false,
+        growths            integer NOT NULL DEFAULT 0,
         limit_ids          uuid[] NOT NULL DEFAULT '{}',
         limit_periods      timestamptz[] NOT NULL DEFAULT '{}',
         user_id            uuid,
@@ -151,6 +152,7 @@ def upgrade() -> None:
     op.execute(HOLD)
     op.execute("CREATE INDEX hold_due ON hold (expires_at) WHERE state = 'PENDING'")
     op.execute("CREATE INDEX hold_open ON hold (mandate_id, account_id) WHERE state = 'PENDING'")
+    op.execute("CREATE INDEX hold_unadjusted ON hold (mandate_id) WHERE state = 'EXPIRED' AND NOT adjusted")
     op.execute(TRANSFER)
     op.execute("CREATE UNIQUE INDEX transfer_debit ON transfer (mandate_id, debit_account_id, debit_version)")
     op.execute("CREATE UNIQUE INDEX transfer_credit ON transfer (mandate_id, credit_account_id, credit_version)")
@@ -166,7 +168,7 @@ def upgrade() -> None:
     protect("transfer", app="SELECT", ledger="SELECT, INSERT")
     protect("spending_limit", app="SELECT", ledger="SELECT, INSERT, UPDATE")
     protect("limit_counter", app="SELECT", ledger="SELECT, INSERT, UPDATE")
-    protect("idempotency", app="SELECT, INSERT, DELETE", ledger="SELECT, INSERT, DELETE")
+    protect("idempotency", app="SELECT, INSERT, DELETE", ledger="SELECT, INSERT, UPDATE, DELETE")
 
 
 def downgrade() -> None:
