@@ -54,11 +54,11 @@ def to_message(letter: Letter, sender: Address) -> EmailMessage:
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(letter.date)
     message["Message-ID"] = letter.message_id
-    message["Content-Language"] = letter.language
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(letter.text, cte="quoted-printable")
     message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = letter.language  # Earlier it would have become the first part's.
     return message
 
 
