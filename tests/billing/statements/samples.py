@@ -73,7 +73,9 @@ def statement(
         "closed": True,
         "as_of": span.end,
     } | (header or {})
-    rows = [DayAndModel(date(2026, 11, 1) + timedelta(days=day - 1), model, usage(nanos)) for day, model, nanos in costs]
+    rows = [
+        DayAndModel(date(2026, 11, 1) + timedelta(days=day - 1), model, usage(nanos)) for day, model, nanos in costs
+    ]
     spent = sum(nanos for _, _, nanos in costs)
     change = sum(each.amount_nanos for each in entries) - spent
     kinds = {each.kind for each in entries}
