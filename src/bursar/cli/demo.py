@@ -101,7 +101,12 @@ async def _mandate(database: Database) -> Mandate:
             break
         cursor = page.next_cursor
     mandate = await create_mandate(database, name=NAME, language="en")
-    changes = {"notify_emails": (FINANCE,), "exhausted_below_nanos": EXHAUSTED_BELOW_NANOS}
+    changes = {
+        "notify_emails": (FINANCE,),
+        "exhausted_below_nanos": EXHAUSTED_BELOW_NANOS,
+        # One call may hold all of so small a pool: nobody wants to see shortened answers first.
+        "max_hold_share_percent": 100,
+    }
     await change_settings(database, mandate.mandate_id, changes)
     return mandate
 
