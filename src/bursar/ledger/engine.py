@@ -18,6 +18,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from bursar.foundation.ids import new_id
 from bursar.ledger import limits as spending_limits
 from bursar.ledger.batch import Result
 from bursar.ledger.books import InMandate
@@ -147,16 +148,18 @@ class Ledger:
     async def create_limit(
         self,
         mandate_id: UUID,
-        limit_id: UUID,
+        *,
         scope: LimitScope,
         scope_id: str,
         period: Period,
         amount_nanos: int,
-        *,
-        actor: str | None = None,
+        created_by: str | None = None,
     ) -> LimitSet | Rejected:
-        """Make a cap; it counts what the running period has used already. Raises `LedgerUnavailable`."""
-        wanted = spending_limits.NewLimit(mandate_id, limit_id, scope, scope_id, period, amount_nanos, actor)
+        """Make a cap; it counts what the running period has used already. Raises `LedgerUnavailable`.
+
+        `scope_id` is the mandate's, user's or key's id, or the model's name.
+        """
+        wanted = spending_limits.NewLimit(mandate_id, new_id(), scope, scope_id, period, amount_nanos, created_by)
         return await self._set_limit(mandate_id, spending_limits.create(self._pool, wanted))
 
     async def change_limit(self, mandate_id: UUID, limit_id: UUID, amount_nanos: int) -> LimitSet | Rejected:
