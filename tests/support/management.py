@@ -1,0 +1,121 @@
+"""The management API over a real database and a real ledger, in process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from fastapi import FastAPI
+
+from bursar.billing.api import create_api
+from bursar.foundation.database import Database
+from bursar.identity.authenticator import Authenticator
+from bursar.identity.wiring import Wiring
+from bursar.ledger.engine import Ledger
+
+ROOT_KEY = "the-root-key-of-the-tests"
+PUBLIC_URL = "https://bursar.example"
+
+
+@dataclass
+class Api:
+    """Sends requests as whoever's key is given; the root key unless told otherwise."""
+
+    http: httpx.AsyncClient
+    app: FastAPI
+    wiring: Wiring
+    ledger: Ledger
+    database: Database
+    keys: dict[str, str] = field(default_factory=lambda: {"root": ROOT_KEY})
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = ROOT_KEY,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> httpx.Response:
+        sent = {} if key is None else {"Authorization": f"Bearer {key}"}
+        if body is not None:
+            more["json"] = body
+        return await self.http.request(method, path, headers={**sent, **(headers or {})}, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        return await self.call("GET", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        return await self.call("POST", path, body, **more)
+
+    async def made(self, path: str, body: Any, **more: Any) -> dict[str, Any]:
+        """A POST that must succeed."""
+        answer = await self.post(path, body, **more)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    # --- common things -----------------------------------------------------------------------------------------------
+
+    async def mandate(self, name: str = "Helvetia Treuhand AG", **fields: Any) -> str:
+        """A new mandate's path, `/api/mandates/…`."""
+        made = await self.made("/api/mandates", {"name": name, **fields})
+        return f"/api/mandates/{made['id']}"
+
+    async def user(self, mandate: str, name: str = "anna", **fields: Any) -> str:
+        body = {"email": f"{name}@example.com", "displayName": name.capitalize(), "externalId": name, **fields}
+        return str((await self.made(f"{mandate}/users", body))["id"])
+
+    async def key(self, mandate: str, kind: str = "admin", user_id: str | None = None) -> str:
+        body = {"kind": kind, "name": f"{kind} key"} | ({"userId": user_id} if user_id else {})
+        return str((await self.made(f"{mandate}/keys", body))["key"])
+
+    async def person_key(self, mandate: str, role: str, name: str | None = None) -> tuple[str, str]:
+        """A user of that role, and an admin key by which they manage what they may."""
+        user_id = await self.user(mandate, name or role, role=role)
+        return user_id, await self.key(mandate, "admin", user_id)
+
+    async def top_up(self, mandate: str, amount: str, user_id: str | None = None) -> dict[str, Any]:
+        body = {"amount": amount, "reference": "by transfer"} | ({"userId": user_id} if user_id else {})
+        return await self.made(f"{mandate}/top-ups", body, headers={"Idempotency-Key": str(uuid4())})
+
+    async def balance(self, mandate: str, payer: str = "pool") -> dict[str, Any]:
+        accounts = (await self.get(f"{mandate}/balance")).json()["accounts"]
+        return next(account for account in accounts if account["payer"] == payer)
+
+
+@asynccontextmanager
+async def running_api(database: Database) -> AsyncIterator[Api]:
+    ledger = Ledger(database.ledger_pool)
+    await ledger.start()
+    authenticator = Authenticator(database, root_key=ROOT_KEY)
+    wiring = Wiring(database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL)
+    app = create_api(wiring)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://bursar.test") as http:
+            yield Api(http, app, wiring, ledger, database)
+    finally:
+        await authenticator.stop()
+        await ledger.stop()
+
+
+def mandate_id_of(path: str) -> UUID:
+    return UUID(path.rsplit("/", 1)[1])
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str, field: str | None = None) -> dict[str, Any]:
+    """The answer is this problem, in the shape of RFC 9457."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem.get("field") == field
+    return problem
