@@ -1,8 +1,8 @@
 """What one call has used up to now, whether its hold still pays for it, and what to charge at its end. Pure.
 
-Output is counted in two steps: by the bytes of its text, which are never fewer than its tokens, as long as the hold pays
-even for that; else by a tokenizer, over a window of text that is closed from time to time, so that nothing is counted
-twice and a token that lies across two events counts once.
+Output is counted in two steps: by the bytes of its text, which are never fewer than its tokens, as long as the hold
+pays even for that; else by a tokenizer, over a window of text that is closed from time to time, so that nothing is
+counted twice and a token that lies across two events counts once.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Meter:
         "_extra",
         "_held_nanos",
         "_last",
+        "_opening",
         "_paid_tokens",
         "_pieces",
         "_priced",
@@ -81,6 +82,7 @@ class Meter:
         self._priced = priced
         self._quote = quote
         self._report = NO_USAGE
+        self._opening: Usage | None = None
         self._counted = 0  # Tokens of the windows that are closed.
         self._pieces: list[str] = []  # The open window.
         self._window_tokens = 0  # Its tokens when it was last counted,
@@ -119,8 +121,10 @@ class Meter:
             if len(self._pieces) > MOST_PIECES:
                 self._pieces = ["".join(self._pieces)]
         self._extra += produced.extra_tokens
-        if report is not NO_USAGE:
-            self._report = report
+        if report.opening is not None:
+            self._opening = report.opening
+        elif report is not NO_USAGE:
+            self._report = report if report.complete is None else report.complete(self._opening)
 
     def take_back(self) -> None:
         """Forget the output that was added last: it is not delivered."""
@@ -179,10 +183,14 @@ class Meter:
 
     def needs_estimate(self, ending: Ending) -> bool:
         """Whether `charge` will have to count for itself; then it wants exact bounds of the input, and may be slow."""
+        if self._request.free:
+            return False
         return ending is Ending.STOPPED or self._believable()[0] is None
 
     def charge(self, ending: Ending, input_bound: RequestBound | None = None) -> Charge:
         """What to settle at. `input_bound` is needed where `needs_estimate` says so."""
+        if self._request.free:
+            return Charge(0, CostSource.DRAINED if ending is Ending.DRAINED else CostSource.PROVIDER_USAGE, Usage())
         usage, doubt = self._believable()
         if usage is not None and ending is not Ending.STOPPED:
             source = CostSource.DRAINED if ending is Ending.DRAINED else CostSource.PROVIDER_USAGE
@@ -196,6 +204,10 @@ class Meter:
         return Charge(nanos, CostSource.ESTIMATED, estimated, None if ending is Ending.STOPPED else alert)
 
     def _estimated(self, bound: RequestBound) -> Usage:
+        opening = self._opening
+        if opening is not None and 0 < opening.input_tokens <= bound.input_tokens:
+            # What the provider says of the input is better than its bound.
+            return self._completed(replace(opening, output_tokens=self.output_tokens(), reasoning_tokens=0))
         usage = Usage(
             input_tokens=bound.input_tokens,
             input_audio_tokens=bound.audio_tokens,
@@ -216,12 +228,12 @@ class Meter:
         if usage is None:
             return None, f"usage is absurd: {report.absurd}" if report.absurd else "usage is missing"
         facts = self._priced.facts
-        choices = self._request.choices
+        choices, rounds = self._request.choices, self._request.rounds
         if usage.output_tokens == 0 and self.produced_anything and self._quote.output_ceiling > 0:
             return None, "usage is absurd: no output tokens, but text was delivered"
         if usage.input_tokens == 0:
             return None, "usage is absurd: no input tokens"
-        if facts.context_bound_tokens is not None and usage.input_tokens > facts.context_bound_tokens:
+        if facts.context_bound_tokens is not None and usage.input_tokens > facts.context_bound_tokens * rounds:
             return None, f"usage is absurd: {usage.input_tokens} input tokens are more than the model takes in"
         if facts.max_output_tokens is not None and usage.output_tokens > facts.max_output_tokens * choices:
             return None, f"usage is absurd: {usage.output_tokens} output tokens are more than the model can produce"

@@ -14,7 +14,7 @@ import structlog
 from bursar.foundation.money import format_amount
 from bursar.gateway.asgi import EVENT_STREAM, Client
 from bursar.gateway.call import Call
-from bursar.gateway.dialects.seam import Edits, ErrorAnswer, FaultKind, GatewayFault, Header
+from bursar.gateway.dialects.seam import Edits, ErrorAnswer, FaultKind, GatewayFault, Header, headers_upstream
 from bursar.gateway.meter import Ending
 from bursar.gateway.settlements import Settlements
 from bursar.gateway.streams import StreamPasser
@@ -91,7 +91,7 @@ async def _send(call: Call, route: Route) -> UpstreamAnswer:
         ask_usage=True,
     )
     body = call.dialect.write_request(asked.body, asked.request, edits)
-    headers = [*route.headers, *asked.head.only(call.dialect.request_headers)]
+    headers = [*route.headers, *headers_upstream(call.dialect, asked.head.only(call.dialect.request_headers))]
     timeout_seconds = route.upstream.settings.timeout_seconds
     if call.stopped:
         raise UpstreamFault(FaultStage.CONNECT, FaultReason.CLOSED)

@@ -20,7 +20,16 @@ _BROKE_OFF: Final = "The upstream broke off before its answer was complete."
 class StreamPasser:
     """One stream from an upstream to a client. Only whole events are sent on, so that it can be ended cleanly."""
 
-    __slots__ = ("_answer", "_broke_off", "_call", "_client", "_first_data", "_reported_error", "_splitter")
+    __slots__ = (
+        "_answer",
+        "_broke_off",
+        "_call",
+        "_client",
+        "_first_data",
+        "_last_data",
+        "_reported_error",
+        "_splitter",
+    )
 
     def __init__(self, call: Call, client: Client, answer: UpstreamAnswer) -> None:
         self._call = call
@@ -28,6 +37,7 @@ class StreamPasser:
         self._answer = answer
         self._splitter = SseSplitter()
         self._first_data = b""
+        self._last_data = b""
         self._broke_off = False
         self._reported_error = False
 
@@ -63,6 +73,7 @@ class StreamPasser:
         for event in events:
             reading = call.dialect.read_event(event)
             if reading is NOTHING_READ:
+                self._last_data = event.data or self._last_data
                 ready.append(event.raw)
                 continue
             if not self._first_data:
@@ -82,6 +93,7 @@ class StreamPasser:
             if reading.only_usage and not call.asked.request.usage_asked:
                 whole = None
                 continue
+            self._last_data = event.data
             ready.append(event.raw)
         if whole is not None and not call.stopped:
             await self._client.write(whole, more=True)
@@ -123,5 +135,5 @@ class StreamPasser:
         if not call.stopped or why is None:
             return b""
         if isinstance(why, Refused):
-            return call.dialect.stop_events(why.refusal, self._first_data)
-        return call.dialect.fault_events(why, call.request_id, self._first_data)
+            return call.dialect.stop_events(why.refusal, self._first_data, self._last_data)
+        return call.dialect.fault_events(why, call.request_id, self._first_data, self._last_data)

@@ -48,7 +48,7 @@ class RequestBound:
     as embeddings). `visible_output` says that all billed output will be seen as it streams, as far as the
     request decides it: it streams, no thinking is asked for, no audio, no predicted output. The model's
     share of that question is in its facts. The tool counts are call caps. `fixed_nanos` is for what a
-    dialect prices by itself.
+    dialect prices by itself. `least_output_tokens`: less output than that is of no use to this request.
     """
 
     text_tokens: int
@@ -63,6 +63,7 @@ class RequestBound:
     social_searches: int = 0
     code_executions: int = 0
     fixed_nanos: int = 0
+    least_output_tokens: int = 0
     features: PriceFeatures = ANYTHING
 
     @property
@@ -132,7 +133,7 @@ def quote(priced: Priced, bound: RequestBound, settings: OutputSizes = DEFAULTS)
         and ceiling > 0
     )
     whole = ceiling if bound.output_limit is not None and not growing else settings.default_output_tokens
-    minimum_tokens = min(settings.minimum_output_tokens, ceiling)
+    minimum_tokens = min(max(settings.minimum_output_tokens, bound.least_output_tokens), ceiling)
     desired_tokens = max(minimum_tokens, min(whole, ceiling))
 
     output_numerator = rates.output * bound.choices
