@@ -160,6 +160,7 @@ class Delivery:
             try:
                 letters.append(self._letter(row))
                 open_rows[row.message_id] = row
+                await asyncio.sleep(0)  # Writing fifty mails takes a while, and calls must not wait for it.
             except Exception as error:
                 # One mandate's notice that cannot be written must not keep the others from theirs.
                 log.exception("notice_not_written", notice_id=str(row.notice_id), mandate_id=str(row.mandate_id))
