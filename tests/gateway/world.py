@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import aiohttp
@@ -31,9 +31,10 @@ from bursar.identity.mandates import create_mandate
 from bursar.identity.revision import note_change
 from bursar.identity.users import add_user
 from bursar.ledger.engine import EngineLimits, Ledger
-from bursar.ledger.model import BillingModelName, Post, TransferKind
+from bursar.ledger.model import BillingModelName, Granted, Post, Release, Reserve, TransferKind
 from bursar.pricing.catalogue import Catalogue
 from bursar.pricing.quote import QuoteSettings
+from tests.gateway.scripted import ScriptedUpstream
 
 INPUT_NANOS = 1_000
 OUTPUT_NANOS = 4_000
@@ -83,6 +84,30 @@ class World:
                 reason="test",
             )
         )
+
+    async def drain_to(self, nanos: int) -> None:
+        """Leave so much in the pool."""
+        await self.post(nanos - await self.balance(), kind=TransferKind.CORRECTION)
+
+    async def hold(self, nanos: int) -> UUID:
+        """Somebody else's call takes this from the pool."""
+        hold_id = new_id()
+        outcome = await self.ledger.submit(
+            Reserve(
+                mandate_id=self.mandate_id,
+                hold_id=hold_id,
+                account_id=self.mandate_id,
+                payer="pool",
+                billing_model="PREPAY_MANDATE",
+                minimum_nanos=nanos,
+                desired_nanos=nanos,
+            )
+        )
+        assert isinstance(outcome, Granted), outcome
+        return hold_id
+
+    async def release(self, hold_id: UUID) -> None:
+        await self.ledger.submit(Release(mandate_id=self.mandate_id, hold_id=hold_id, account_id=self.mandate_id))
 
     async def change_settings(self, **columns: Any) -> None:
         """Billing settings, and whoever remembers others is told."""
@@ -151,6 +176,13 @@ class World:
             yield response
 
 
+class ScriptedWorld(NamedTuple):
+    """A gateway with money, before an upstream whose bytes the test decides."""
+
+    world: World
+    upstream: ScriptedUpstream
+
+
 class QuietServer(uvicorn.Server):
     """Lives in the test's own event loop; signals belong to the test runner."""
 
@@ -171,6 +203,8 @@ async def served(app: Callable[..., Any]) -> AsyncIterator[str]:
             lifespan="off",
             log_config=None,
             access_log=False,
+            server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=2,
         )
         server = QuietServer(config)
@@ -197,7 +231,7 @@ def configuration(upstreams: list[UpstreamSettings], **changes: Any) -> Configur
         models=(
             price("demo-1", max_output_tokens=100_000, context_window=1_000_000),
             price("demo-thinks", max_output_tokens=100_000, reasoning=True),
-            price("unbounded", reasoning=False),
+            price("gpt-4o-renamed"),
         ),
     )
     options: dict[str, Any] = {
@@ -214,7 +248,7 @@ def configuration(upstreams: list[UpstreamSettings], **changes: Any) -> Configur
 
 def upstream(base_url: str, *models: str, **more: Any) -> UpstreamSettings:
     options = {"name": "demo", "dialect": "openai", "api_key": "sk-upstream", "timeout_seconds": 5, **more}
-    return UpstreamSettings(base_url=base_url, models=models or ("demo-*", "gpt-4o-mini", "unbounded"), **options)
+    return UpstreamSettings(base_url=base_url, models=models or ("demo-*", "gpt-4o-mini"), **options)
 
 
 @asynccontextmanager
