@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -154,6 +155,24 @@ async def test_an_open_month_is_provisional(journal: Journal, database: Database
     assert not s.header.closed
     assert s.header.starts_at < s.header.as_of < s.header.ends_at
     assert s.closing_nanos == 9 * UNIT
+
+
+async def test_what_happens_while_it_is_read_is_not_half_of_it(
+    journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal.mandate.post(9 * UNIT)
+    read_usage = statement_reading.read_usage
+
+    async def interrupted(*arguments: Any) -> Any:
+        granted = await journal.mandate.reserve(UNIT)
+        assert isinstance(granted, Granted)
+        await journal.mandate.settle(granted.hold_id, UNIT)
+        return await read_usage(*arguments)
+
+    monkeypatch.setattr(statement_reading, "read_usage", interrupted)
+    now = await database.app_pool.fetchval("SELECT now()")
+    s = await statement_of(database, journal, f"{now:%Y-%m}")
+    assert (s.closing_nanos, s.usage.calls) == (9 * UNIT, 0)
 
 
 async def test_a_late_adjustment_that_gives_money_back_lowers_the_usage(journal: Journal, database: Database) -> None:

@@ -25,7 +25,7 @@ from bursar.billing.statements.months import Span
 from bursar.foundation.database import Connection, Database
 from bursar.ledger.model import TransferKind
 
-PAGE_ROWS: Final = 1_000
+PAGE_ROWS: Final = 500
 _ALL_ROWS: Final = 2**31
 _USAGE: Final = sorted(kind.value for kind in USAGE_KINDS)
 

@@ -14,6 +14,14 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+PRICE = """
+    CREATE TABLE price (
+        price_id    uuid PRIMARY KEY,
+        content     jsonb NOT NULL,
+        created_at  timestamptz NOT NULL DEFAULT now()
+    )
+"""
+
 MANDATE_TIME_ZONE = (
     """
     CREATE TABLE mandate_time_zone (
@@ -102,15 +110,7 @@ def upgrade() -> None:
     )
     protect("billing_settings", app="SELECT, INSERT, UPDATE", ledger="SELECT")
 
-    op.execute(
-        """
-        CREATE TABLE price (
-            price_id    uuid PRIMARY KEY,
-            content     jsonb NOT NULL,
-            created_at  timestamptz NOT NULL DEFAULT now()
-        )
-        """
-    )
+    op.execute(PRICE)
     share("price", app="SELECT, INSERT", ledger="SELECT")
 
 
