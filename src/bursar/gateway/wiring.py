@@ -14,6 +14,7 @@ from bursar.foundation.clock import Clock, SystemClock
 from bursar.foundation.database import Database
 from bursar.foundation.settings_model import Settings
 from bursar.gateway.dialects.chat_completions import CHAT_COMPLETIONS
+from bursar.gateway.dialects.count_tokens import COUNT_TOKENS
 from bursar.gateway.dialects.messages import MESSAGES
 from bursar.gateway.dialects.seam import Dialect
 from bursar.gateway.upstream_http import UpstreamClient
@@ -23,7 +24,7 @@ from bursar.ledger.model import Command, Outcome
 from bursar.pricing.catalogue import Catalogue
 from bursar.pricing.quote import QuoteSettings
 
-DIALECTS: Final[tuple[Dialect, ...]] = (CHAT_COMPLETIONS, MESSAGES)
+DIALECTS: Final[tuple[Dialect, ...]] = (CHAT_COMPLETIONS, MESSAGES, COUNT_TOKENS)
 
 log = structlog.get_logger(__name__)
 
