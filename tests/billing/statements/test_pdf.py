@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from pypdf import PdfReader
 
 from bursar.billing.models import Language
 from bursar.billing.statements import Statement, render_pdf
-from bursar.billing.statements.fonts import fitted
+from bursar.billing.statements.fonts import MAIN, fitted, font_file
 from bursar.billing.statements.texts import CATALOGUES, figure
 from bursar.ledger.model import TransferKind
 from tests.billing.statements.samples import MANDATE_ID, UNIT, USERS, entry, statement
@@ -80,7 +81,6 @@ def test_german_and_english_as_the_mandates_locale_writes() -> None:
     assert "Kontoauszug November 2026" in german
     assert "1. November 2026 bis 30. November 2026 (Europe/Zurich)" in german
     assert "abgeschlossen" in german
-    assert "Rundung" not in english
     assert "1 November 2026 to 30 November 2026 (Europe/Zurich)" in english
     assert "Ömer Yılmaz" in english
     assert f"former user {str(USERS[2])[:8]}" in english
@@ -95,6 +95,19 @@ def test_names_in_other_scripts_are_printed_and_what_cannot_be_is_said() -> None
     chinese = "\n".join(read(render_pdf(statement([], header={"mandate_name": "株式会社 AG"}), "en")))
     assert "???? AG" in chinese
     assert CATALOGUES["en"]["replaced"] in " ".join(chinese.split())
+
+
+def test_a_long_name_leaves_room_for_the_title_in_the_head() -> None:
+    made = long_statement(header={"mandate_name": "Wirtschaftsprüfungsgesellschaft " * 9})
+    first, second, *_ = read(render_pdf(made, "en"))
+    assert first.count("Wirtschaftsprüfungsgesellschaft") == 9
+    assert re.search(r"^Wirtschaftsprüfungsgesellschaft .*…\s*Statement November 2026", second, re.MULTILINE)
+
+
+def test_a_typeface_that_was_tidied_away_is_there_again() -> None:
+    path = font_file(MAIN, "")
+    shutil.rmtree(path.parent)
+    assert "Statement November 2026" in read(render_pdf(statement([]), "en"))[0]
 
 
 def test_composed_characters_are_not_lost() -> None:

@@ -44,11 +44,17 @@ def fitted(text: str) -> Fitted:
     return Fitted(text, bool(foreign - missing), bool(missing))
 
 
-@lru_cache(maxsize=8)
 def font_file(family: str, style: str) -> Path:
-    """A TrueType file for fpdf2, which reads files only. `style` is `""` or `"B"`."""
+    """A TrueType file for fpdf2, which reads files only. `style` is `""` or `"B"`.
+
+    Written when it is missing: whoever tidies up temporary files may have taken it. Safe in several threads.
+    """
     path = _directory() / f"{_CODES[family, style]}.ttf"
-    path.write_bytes(pymupdf_fonts.myfont(_CODES[family, style]))
+    if not path.is_file():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(pymupdf_fonts.myfont(_CODES[family, style]))
+        Path(file.name).replace(path)
     return path
 
 

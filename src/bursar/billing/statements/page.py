@@ -77,7 +77,8 @@ class Paper(FPDF):
         if self.page_no() == 1:
             return
         self._small()
-        self.cell(self.epw * 0.62, 5, self._running_head)
+        width = self.epw * 0.62
+        self.cell(width, 5, self._clipped(self._running_head, width - 4))
         self.cell(0, 5, self._title, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.line(self.l_margin, self.get_y(), self.w - self.r_margin, self.get_y())
         self.ln(4)
@@ -161,6 +162,14 @@ class Paper(FPDF):
         self.ln(3)
         self.multi_cell(0, 4, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self._plain()
+
+    def _clipped(self, text: str, width: float) -> str:
+        """The text, or as much of its beginning as fits into so many millimetres."""
+        if self.get_string_width(text) <= width:
+            return text
+        while text and self.get_string_width(f"{text}…") > width:
+            text = text[:-1]
+        return f"{text.rstrip()}…"
 
     def to_bytes(self) -> bytes:
         return bytes(self.output())
