@@ -163,8 +163,15 @@ def _dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
 # --- serving ---------------------------------------------------------------------------------------------------------
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Runs inside our own loop: signals are ours, so that what has to end ends in order."""
+
+    on_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.on_started is not None:
+            self.on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -184,13 +191,13 @@ async def run_worker(
         with _signals(server, settings, worker):
             gc.freeze()
             gc.set_threshold(50_000, 50, 100)
-            on_started()
+            server.on_started = on_started
             await server.serve(sockets=[listening])
 
 
-def new_server(app: AsgiApp) -> uvicorn.Server:
+def new_server(app: AsgiApp) -> Server:
     """The HTTP server, as measured in docs/decisions/0004-http-stack.md."""
-    return _Server(
+    return Server(
         uvicorn.Config(
             app,
             http="httptools",
@@ -208,7 +215,7 @@ def new_server(app: AsgiApp) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def _signals(server: uvicorn.Server, settings: Settings, worker: Worker) -> Iterator[None]:
+def _signals(server: Server, settings: Settings, worker: Worker) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

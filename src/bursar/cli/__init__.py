@@ -1,7 +1,7 @@
 """The command line: serving, administration, verifying the books, replaying a trace.
 
 Owns: how people give orders at a terminal and what they see there. Does not own: any rule; every command calls the
-same functions as the management routes. Tables for people, `--json` for programs; a mistake is one line and exit code 2.
+same functions as the management routes. Tables for people, `--json` for programs; a mistake is a line and exit code 2.
 """
 
 from __future__ import annotations

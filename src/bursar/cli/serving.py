@@ -9,9 +9,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
 from typing import Final
 
 import structlog
@@ -58,8 +59,7 @@ async def serve(settings: Settings) -> None:
                         settings, addresses, listening, on_started=lambda: announce(settings, root_key, made)
                     )
                 else:
-                    announce(settings, root_key, made)
-                    await _run_workers(settings, addresses, listening)
+                    await _run_workers(settings, addresses, listening, lambda: announce(settings, root_key, made))
 
 
 @contextlib.contextmanager
@@ -91,15 +91,19 @@ def announce(settings: Settings, root_key: str | None, made: demo.Demo | None) -
         lines.append(f"Root key (shown once, keep it): {root_key}")
     if made is not None:
         lines.extend(demo.lines(made, settings))
+    lines.append("Ready. Stop with Ctrl-C.")
     print("\n".join(lines), flush=True)
 
 
 # --- several workers -------------------------------------------------------------------------------------------------
 
 
-async def _run_workers(settings: Settings, addresses: DatabaseAddresses, listening: socket.socket) -> None:
+async def _run_workers(
+    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, on_started: Callable[[], None]
+) -> None:
     """Keep `settings.workers` processes on one socket; one that dies is replaced, a signal ends them all."""
     context = multiprocessing.get_context("spawn")
+    started = context.Semaphore(0)
     stopping = asyncio.Event()
     reloading = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -109,15 +113,20 @@ async def _run_workers(settings: Settings, addresses: DatabaseAddresses, listeni
         loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
     def start() -> BaseProcess:
-        process = context.Process(target=_worker_process, args=(settings, addresses, listening), daemon=True)
+        process = context.Process(target=_worker_process, args=(settings, addresses, listening, started), daemon=True)
         process.start()
         return process
 
     workers = [start() for _ in range(settings.workers)]
+    waiting = settings.workers
     try:
         while not stopping.is_set():
+            while waiting and started.acquire(block=False):
+                waiting -= 1
+                if not waiting:
+                    on_started()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), timeout=0.5)
+                await asyncio.wait_for(stopping.wait(), timeout=0.1)
             if reloading.is_set():
                 reloading.clear()
                 settings = reload_settings(settings)
@@ -147,9 +156,11 @@ def _join(workers: list[BaseProcess]) -> None:
             worker.join()
 
 
-def _worker_process(settings: Settings, addresses: DatabaseAddresses, listening: socket.socket) -> None:
+def _worker_process(
+    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, started: Semaphore
+) -> None:
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     try:
-        run(run_worker(settings, addresses, listening))
+        run(run_worker(settings, addresses, listening, on_started=started.release))
     except KeyboardInterrupt:
         sys.exit(130)
