@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ class Received:
         return json.loads(self.body)
 
 
-Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
+Script = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 def answer(body: bytes, *, status: str = "200 OK", content_type: str = "application/json", **headers: str) -> Script:
@@ -89,7 +89,7 @@ class ScriptedUpstream:
                 kept = {name.lower(): value for name, value in exact.items()}
                 self.received.append(Received(head[0].split()[1], kept, body))
                 watch = asyncio.create_task(reader.read(1))
-                work = asyncio.create_task(self.script(writer))  # type: ignore[arg-type]
+                work = asyncio.create_task(self.script(writer))
                 await asyncio.wait((watch, work), return_when=asyncio.FIRST_COMPLETED)
                 if not work.done():
                     self.cut += 1

@@ -188,7 +188,7 @@ async def test_a_long_stream_grows_slice_by_slice(world: World) -> None:
     charge = await world.only_charge()
     assert (charge["output_tokens"], charge["cost_source"]) == (9_000, "PROVIDER_USAGE")
     async with world.database.as_mandate(world.mandate_id) as connection:
-        hold = await connection.fetchrow("SELECT amount_nanos, used_nanos FROM hold")
+        (hold,) = await connection.fetch("SELECT amount_nanos, used_nanos FROM hold")
     assert hold["amount_nanos"] >= 9_000 * OUTPUT_NANOS > 4_096 * OUTPUT_NANOS
     assert hold["used_nanos"] > 4_000 * OUTPUT_NANOS
 

@@ -30,8 +30,18 @@ from bursar.identity.key_store import create_key
 from bursar.identity.mandates import create_mandate
 from bursar.identity.revision import note_change
 from bursar.identity.users import add_user
-from bursar.ledger.engine import EngineLimits, Ledger
-from bursar.ledger.model import BillingModelName, Granted, Post, Release, Reserve, TransferKind
+from bursar.ledger.engine import EngineLimits, Ledger, LedgerUnavailable
+from bursar.ledger.model import (
+    BillingModelName,
+    Command,
+    Granted,
+    Outcome,
+    Post,
+    Release,
+    Reserve,
+    Settle,
+    TransferKind,
+)
 from bursar.pricing.catalogue import Catalogue
 from bursar.pricing.quote import QuoteSettings
 from tests.gateway.scripted import ScriptedUpstream
@@ -39,6 +49,13 @@ from tests.gateway.scripted import ScriptedUpstream
 INPUT_NANOS = 1_000
 OUTPUT_NANOS = 4_000
 """Per token, for every model of these tests: 1.00 and 4.00 CHF per million."""
+
+
+async def eventually(happened: Callable[[], bool]) -> None:
+    """Wait for something that is sure to happen soon."""
+    async with asyncio.timeout(20):
+        while not happened():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def price(model: str, **facts: Any) -> ModelPriceSettings:
@@ -123,9 +140,20 @@ class World:
 
     async def settled(self) -> None:
         """Wait until every call has come to its end and was settled."""
-        async with asyncio.timeout(20):
-            while self.gateway.live_calls or self.gateway.open_settlements:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await eventually(lambda: not self.gateway.live_calls and not self.gateway.open_settlements)
+
+    def ledger_fails_for_settles(self, times: int) -> None:
+        """As if the database were away just when calls end."""
+        submit = self.ledger.submit
+
+        async def failing(command: Command) -> Outcome:
+            nonlocal times
+            if isinstance(command, Settle) and times > 0:
+                times -= 1
+                raise LedgerUnavailable("away")
+            return await submit(command)
+
+        self.ledger.submit = failing  # type: ignore[method-assign]
 
     async def charges(self) -> list[dict[str, Any]]:
         await self.settled()
@@ -209,8 +237,7 @@ async def served(app: Callable[..., Any]) -> AsyncIterator[str]:
         )
         server = QuietServer(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await eventually(lambda: server.started)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         await task
