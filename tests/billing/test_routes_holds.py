@@ -72,7 +72,8 @@ async def test_a_hold_is_granted_extended_settled_and_in_the_journal(api: Api, m
 async def test_a_released_hold_costs_nothing(api: Api, mandate: str, service: str) -> None:
     hold = await api.made(f"{mandate}/holds", {"desired": "1"}, key=service)
     path = f"{mandate}/holds/{hold['id']}"
-    for body in ({}, None):
+    bodies: list[dict[str, str] | None] = [{}, None]
+    for body in bodies:
         released = await api.post(f"{path}/release", body, key=service)
         assert released.json() == {
             "id": hold["id"],
@@ -222,7 +223,8 @@ async def test_the_gateway_s_holds_are_out_of_reach(api: Api, mandate: str, serv
     await api.top_up(other, "5")
     foreign = await api.made(f"{other}/holds", {"desired": "0.1"})
     for unreachable in (hold_id, UUID(foreign["id"]), uuid4(), "nonsense"):
-        for verb, body in (("settle", {"amount": "0"}), ("release", {}), ("extend", {"amount": "0"})):
+        bodies: dict[str, dict[str, str]] = {"settle": {"amount": "0"}, "release": {}, "extend": {"amount": "0"}}
+        for verb, body in bodies.items():
             answer = await api.post(f"{mandate}/holds/{unreachable}/{verb}", body, key=service)
             assert_problem(answer, 404, "not_found")
     assert (await api.get(f"{other}/holds")).json()["holds"][0]["state"] == "PENDING"

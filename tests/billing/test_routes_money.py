@@ -47,7 +47,7 @@ async def test_a_top_up_wants_an_idempotency_key(api: Api) -> None:
     assert "Idempotency-Key" in problem["detail"]
     for wrong in ("x" * 256, "two words", "\u00e9"):
         headers = {"Idempotency-Key": wrong.encode("latin-1")}
-        answer = await api.post(f"{mandate}/top-ups", {"amount": "1"}, headers=headers)  # type: ignore[arg-type]
+        answer = await api.post(f"{mandate}/top-ups", {"amount": "1"}, headers=headers)
         assert_problem(answer, 400, "invalid_header", "Idempotency-Key")
     assert (await api.balance(mandate))["posted"] == "0.000000000"
 

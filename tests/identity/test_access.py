@@ -37,7 +37,7 @@ ROUTES = [
     (method, route.path, tuple(actions_of(route.dependant)))
     for router in (identity_routes.router, billing_routes.router)
     for route in _flat(router)
-    for method in sorted(route.methods)
+    for method in sorted(route.methods or ())
 ]
 
 
@@ -86,7 +86,7 @@ async def test_every_route_lets_in_whom_the_table_says(api: Api, keys: dict[str,
         wanted = path.replace("{mandateId}", mandate)
         for name in ("{userId}", "{keyId}", "{holdId}", "{limitId}"):
             wanted = wanted.replace(name, NOBODY)
-        body = {} if method in ("POST", "PATCH", "PUT") else None
+        body: dict[str, str] | None = {} if method in ("POST", "PATCH", "PUT") else None
         across_mandates = "{mandateId}" not in path
         for rank in RANKS:
             answer = await api.call(method, wanted, body, key=keys[rank])

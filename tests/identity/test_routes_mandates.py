@@ -102,7 +102,7 @@ async def test_a_body_without_end_is_a_413(api: Api) -> None:
 
 async def test_without_a_good_key_nobody_is_anybody(api: Api) -> None:
     for header in (None, "", "Bearer", "Bearer burroot_wrong", "Bearer bur_wrong", "Bearer é", "Bearer " + "x" * 2000):
-        headers = {} if header is None else {"Authorization": header.encode()}
+        headers = {} if header is None else {b"Authorization": header.encode()}
         answer = await api.http.get("/api/mandates", headers=headers)
         assert_problem(answer, 401, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"

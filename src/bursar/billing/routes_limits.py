@@ -6,20 +6,19 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from starlette.requests import Request
 
 from bursar.billing import limit_list
 from bursar.foundation.money import format_amount
-from bursar.foundation.problems import Problem
+from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.wire import AmountOrZero, Answer, Ask
 from bursar.identity.wiring import wiring_of
-from bursar.ledger.model import LimitScope, Period
+from bursar.ledger.model import LimitScope, LimitSet, Period, Reason, Rejected
 
 router = APIRouter(tags=["limits"])
 _SCOPE_ID: Final = "a user's or key's id, or a model's name; left out for the mandate"
@@ -29,6 +28,10 @@ class NewLimit(Ask):
     scope: LimitScope
     scope_id: Annotated[str | None, Field(max_length=300, description=_SCOPE_ID)] = None
     period: Period
+    amount: AmountOrZero
+
+
+class LimitChange(Ask):
     amount: AmountOrZero
 
 
@@ -76,21 +79,17 @@ async def create_limit(
     """A cap on what is spent in a period. Made in mid-period it counts what the period has used already."""
     wiring, mandate = wiring_of(request), visitor.mandate
     scope_id = await limit_list.checked_scope_id(wiring.database, mandate.mandate_id, body.scope, body.scope_id)
-    try:
-        limit_id = await wiring.ledger.create_limit(
-            mandate.mandate_id,
-            scope=body.scope,
-            scope_id=scope_id,
-            period=body.period,
-            amount_nanos=body.amount,
-            created_by=visitor.actor,
-        )
-    except asyncpg.UniqueViolationError as error:
-        detail = "There is a limit of this scope and period already: delete it first."
-        raise Problem(409, "already_exists", "Already there", detail, "period") from error
-    limit = await limit_list.get_limit(wiring.database, mandate.mandate_id, mandate.time_zone, limit_id)
+    outcome = await wiring.ledger.create_limit(
+        mandate.mandate_id,
+        scope=body.scope,
+        scope_id=scope_id,
+        period=body.period,
+        amount_nanos=body.amount,
+        created_by=visitor.actor,
+    )
+    limit_id = _set(outcome).limit_id
     response.headers["Location"] = f"/api/mandates/{mandate.mandate_id}/limits/{limit_id}"
-    return _answer(limit)
+    return _answer(await limit_list.get_limit(wiring.database, mandate.mandate_id, mandate.time_zone, limit_id))
 
 
 @router.get("/api/mandates/{mandateId}/limits", responses=refusals())
@@ -110,11 +109,32 @@ async def list_limits(
     )
 
 
+@router.patch("/api/mandates/{mandateId}/limits/{limitId}", responses=refusals())
+async def change_limit(
+    request: Request, limitId: str, body: LimitChange, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_LIMITS))]
+) -> LimitAnswer:
+    """Another amount; what the period has used already counts on."""
+    wiring, mandate = wiring_of(request), visitor.mandate
+    limit_id = as_id(limitId, "limit")
+    _set(await wiring.ledger.change_limit(mandate.mandate_id, limit_id, body.amount))
+    return _answer(await limit_list.get_limit(wiring.database, mandate.mandate_id, mandate.time_zone, limit_id))
+
+
 @router.delete("/api/mandates/{mandateId}/limits/{limitId}", status_code=204, responses=refusals())
 async def delete_limit(
     request: Request, limitId: str, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_LIMITS))]
 ) -> None:
     """The cap holds nobody any more; what it has counted is kept."""
-    limit_id = as_id(limitId, "limit")
-    if not await wiring_of(request).ledger.delete_limit(visitor.mandate.mandate_id, limit_id):
-        raise not_found("limit")
+    _set(await wiring_of(request).ledger.delete_limit(visitor.mandate.mandate_id, as_id(limitId, "limit")))
+
+
+def _set(outcome: LimitSet | Rejected) -> LimitSet:
+    """Raises a 404, 409 or 422 `Problem`."""
+    if isinstance(outcome, LimitSet):
+        return outcome
+    if outcome.reason is Reason.LIMIT_EXISTS:
+        detail = "There is a limit of this scope and period already: change its amount."
+        raise Problem(409, "already_exists", "Already there", detail, "period")
+    if outcome.reason is Reason.OUT_OF_RANGE:
+        raise invalid_field("amount", outcome.detail or "is out of range")
+    raise not_found("limit")

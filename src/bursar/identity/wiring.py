@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from bursar.foundation.database import Database
 from bursar.identity.authenticator import Authenticator
-from bursar.ledger.model import Command, LimitScope, Outcome, Period
+from bursar.ledger.model import Command, LimitScope, LimitSet, Outcome, Period, Rejected
 
 
 class LedgerPort(Protocol):
@@ -28,14 +28,10 @@ class LedgerPort(Protocol):
         scope_id: str,
         period: Period,
         amount_nanos: int,
-        created_by: str | None,
-    ) -> UUID:
-        """Raises `asyncpg.UniqueViolationError` where one of this scope and period is in force."""
-        ...
-
-    async def delete_limit(self, mandate_id: UUID, limit_id: UUID) -> bool:
-        """Whether there was one."""
-        ...
+        created_by: str | None = None,
+    ) -> LimitSet | Rejected: ...
+    async def change_limit(self, mandate_id: UUID, limit_id: UUID, amount_nanos: int) -> LimitSet | Rejected: ...
+    async def delete_limit(self, mandate_id: UUID, limit_id: UUID) -> LimitSet | Rejected: ...
 
 
 async def _nobody_was_told(_mandate_id: UUID, _account_id: UUID) -> datetime | None:
