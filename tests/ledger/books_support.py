@@ -111,7 +111,13 @@ class Mandate:
         return await self.ledger.submit(self.reserve_command(minimum, desired, **more))
 
     async def extend(
-        self, hold_id: UUID, minimum_total: int, desired_total: int | None = None, *, wallet: UUID | None = None, **more: Any
+        self,
+        hold_id: UUID,
+        minimum_total: int,
+        desired_total: int | None = None,
+        *,
+        wallet: UUID | None = None,
+        **more: Any,
     ) -> Outcome:
         account_id, _ = self._account(wallet)
         return await self.ledger.submit(

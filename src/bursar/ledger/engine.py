@@ -79,7 +79,7 @@ class Ledger:
         self._begun: dict[int, list[Entry]] = {}
         """By lane: the batch that it is working on."""
         self._own_lanes = asyncio.Semaphore(OWN_LANES)
-        self._refused = RefusalMemory()
+        self._refused = RefusalMemory(self._limits.remember_refusals_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._stopping = False
@@ -134,6 +134,8 @@ class Ledger:
                 self.statistics.refused_from_memory += 1
                 return refused
         entry = Entry(command, loop.create_future(), now)
+        if self._limits.wait_for_held_seconds <= 0:
+            entry.wait_until = now
         if not self._running or (self._stopping and not entry.ends):
             raise LedgerUnavailable("the ledger is not running")
         self._intake.add(entry)

@@ -27,12 +27,14 @@ class EngineLimits:
     answer_seconds: float = 10.0
     """How long a batch that has begun, or a top-up, may take before its callers are told 503."""
     wait_for_held_seconds: float = 2.0
-    """How long a demand waits for money that other calls hold."""
+    """How long a demand waits for money that other calls hold; zero: not at all."""
     line_places: int = 200
     """How many reserves may wait for the same held money; more are refused at once."""
     batch_commands: int = 1_000
     settle_delay_seconds: float = 0.003
     """How long settles alone wait for a reserve to ride with, so that their commit does not delay it."""
+    remember_refusals_seconds: float = 0.25
+    """How long equal or larger demands are refused from memory."""
     count_refusals_every_seconds: float = 1.0
 
 

@@ -13,7 +13,6 @@ import msgspec
 from bursar.ledger.books import InMandate
 from bursar.ledger.model import Reason, Refusal, Rejected, Reserve
 
-REMEMBER_SECONDS: Final = 0.25
 MAX_ACCOUNTS: Final = 10_000
 REMEMBERED: Final = frozenset({Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED})
 """Not `FUNDS_HELD`: held money comes back at any moment, and whoever wants it waits for it in line."""
@@ -24,7 +23,8 @@ _Scopes = tuple[UUID | None, UUID | None, str | None, str]
 class RefusalMemory:
     """Per account and everything that limits depend on (user, key, model), so that the reason is the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, remember_seconds: float) -> None:
+        self._remember_seconds = remember_seconds
         self._refused: dict[InMandate, dict[_Scopes, tuple[int, Rejected, float]]] = {}
         self._counts: dict[tuple[InMandate, _Scopes], Refusal] = {}
 
@@ -36,7 +36,7 @@ class RefusalMemory:
         scopes = self._refused.setdefault((command.mandate_id, command.account_id), {})
         if len(scopes) >= MAX_ACCOUNTS:
             scopes.clear()
-        scopes[_scopes(command)] = (command.minimum_nanos, rejected, now + REMEMBER_SECONDS)
+        scopes[_scopes(command)] = (command.minimum_nanos, rejected, now + self._remember_seconds)
 
     def find(self, command: Reserve, now: float) -> Rejected | None:
         """The refusal that still holds for this demand; it is counted."""
