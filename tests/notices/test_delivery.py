@@ -405,16 +405,42 @@ async def test_a_worker_that_dies_between_sending_and_recording(
     assert await money.states(mandate_id) == [f"{A} SENT"]
 
 
+async def claim(money: MoneySide) -> list[outbox.Claimed]:
+    return await outbox.claim(
+        money.database.ledger_pool,
+        channels=["email"],
+        limit=50,
+        lease_seconds=60.0,
+        message_domain="example.net",
+        at=money.clock.at,
+    )
+
+
+async def test_a_row_is_claimed_by_one_worker_of_many(money: MoneySide) -> None:
+    mandate_ids = [await money.mandate(A, B, name=f"Mandate {number}") for number in range(10)]
+    await money.refuse(*mandate_ids)
+    claims = await asyncio.gather(*(claim(money) for _ in range(8)))
+    rows = [row.notice_id for claimed in claims for row in claimed]
+    assert len(rows) == len(set(rows)) == 20
+
+
+async def test_a_row_that_is_locked_elsewhere_is_left_alone(money: MoneySide) -> None:
+    free, locked = await money.mandate(A), await money.mandate(A)
+    await money.refuse(free, locked)
+    async with money.database.ledger_pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM notice WHERE mandate_id = $1 FOR UPDATE", locked)
+        assert [row.mandate_id for row in await claim(money)] == [free]
+
+
 async def test_a_worker_that_comes_back_late_does_not_undo_anothers_record(
     money: MoneySide, mail_host: MailHost
 ) -> None:
     mandate_id = await money.mandate(A)
     await money.refuse(mandate_id)
     pool = money.database.ledger_pool
-    claim = {"channels": ["email"], "limit": 5, "lease_seconds": 60.0, "message_domain": "example.net"}
-    (late,) = await outbox.claim(pool, at=money.clock.at, **claim)  # type: ignore[arg-type]
+    (late,) = await claim(money)
     money.clock.pass_by(seconds=60)
-    (other,) = await outbox.claim(pool, at=money.clock.at, **claim)  # type: ignore[arg-type]
+    (other,) = await claim(money)
     assert late.message_id == other.message_id
     async with pool.acquire() as connection:
         await outbox.record(connection, [outbox.Ended(late, "REFUSED", error="550")], money.clock.at)
