@@ -28,6 +28,13 @@ async def error_of(world: World, **call: Any) -> tuple[int, dict[str, Any]]:
 # --- who -------------------------------------------------------------------------------------------------------------
 
 
+async def test_routes_that_are_none(world: World) -> None:
+    for method, path, status in (("GET", "/v1/chat/completions", 405), ("POST", "/v1/images/generations", 404)):
+        async with world.session.request(method, world.url + path) as response:
+            assert response.status == status
+            assert (await response.json())["error"]["message"]
+
+
 async def test_no_key_and_a_wrong_key(world: World) -> None:
     async with world.session.post(f"{world.url}/v1/chat/completions", json={}) as response:
         assert response.status == 401

@@ -72,6 +72,7 @@ BROKEN = {
     "reset before the first byte of a stream": ("reset", True),
     "a body cut short": ("truncate_after=50", False),
     "silence": ("hang", False),
+    "an encoded body": ("gzip", False),
 }
 
 

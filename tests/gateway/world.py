@@ -21,7 +21,7 @@ from bursar.foundation.ids import new_id
 from bursar.foundation.money import parse_amount
 from bursar.foundation.settings_model import ModelPriceSettings, PricingSettings, UpstreamSettings
 from bursar.gateway.gateway import Gateway
-from bursar.gateway.routes import gateway_routes
+from bursar.gateway.routes import gateway_routes, unmatched
 from bursar.gateway.upstream_http import UpstreamClient
 from bursar.gateway.upstreams import UpstreamTable
 from bursar.gateway.wiring import DIALECTS, CallRecord, Configuration, GatewayWiring
@@ -247,7 +247,7 @@ def application(gateway: Gateway) -> Callable[..., Any]:
     routes = {(route.method, route.path): route.app for route in gateway_routes(gateway)}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await routes[scope["method"], scope["path"]](scope, receive, send)
+        await routes.get((scope["method"], scope["path"]), unmatched)(scope, receive, send)
 
     return app
 

@@ -158,11 +158,14 @@ class Admission:
         """Ask with the cheap bounds where there is money enough, else with text counted by a tokenizer."""
         cheap = self._quote(asked, asked.request.bounds(asked.priced.facts, exact=False))
         available = self._last_available.get(asked.party.account_id)
+        outcome: Outcome | None = None
         if available is not None and available >= RICH_TIMES * cheap.minimum_nanos:
             outcome = await self._submit(_reserve(asked, cheap))
             if not isinstance(outcome, Rejected) or outcome.reason not in SHORTAGES:
                 return cheap, outcome
         exact = self._quote(asked, await exact_bound(asked))
+        if outcome is not None and exact.minimum_nanos >= cheap.minimum_nanos:
+            return cheap, outcome
         return exact, await self._submit(_reserve(asked, exact))
 
     def _quote(self, asked: Asked, bound: RequestBound) -> Quote:

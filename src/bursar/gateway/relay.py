@@ -40,10 +40,13 @@ async def relay(call: Call, client: Client, settlements: Settlements) -> None:
     try:
         answer = call.answer = await _open(call)
         call.upstream_seconds = clock() - began_seconds
+        if answer.status < 300 and any(name == b"content-encoding" for name, _ in answer.headers):
+            # It was asked for identity: what cannot be read cannot be metered.
+            raise UpstreamFault(FaultStage.BODY, FaultReason.PROTOCOL, "the answer is encoded")
         if answer.status >= 300:
             call.ending = None  # Whatever it says, it is no answer.
             await client.answer(await _error(call, answer))
-        elif answer.content_type.startswith(EVENT_STREAM):
+        elif answer.content_type.lower().startswith(EVENT_STREAM):
             await StreamPasser(call, client, answer).run(answer.status, _headers(call, answer))
             call.upstream_seconds = clock() - began_seconds
         else:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from bursar.gateway.asgi import AsgiApp
+from bursar.foundation.ids import new_id
+from bursar.gateway.asgi import AsgiApp, Receive, Scope, Send, send_answer
 from bursar.gateway.balance import BalanceView
+from bursar.gateway.dialects import openai
+from bursar.gateway.dialects.seam import FaultKind, GatewayFault
 from bursar.gateway.gateway import Gateway
 from bursar.gateway.models import ModelsView
+from bursar.gateway.views import View
 from bursar.gateway.wiring import DIALECTS
+
+_VIEWS: Final[dict[str, type[View]]] = {"/v1/models": ModelsView, "/v1/balance": BalanceView}
+_PATHS: Final = frozenset({*_VIEWS, *(dialect.route for dialect in DIALECTS)})
 
 
 class GatewayRoute(NamedTuple):
@@ -22,6 +29,12 @@ def gateway_routes(gateway: Gateway) -> tuple[GatewayRoute, ...]:
     """Method, path and ASGI application of every route."""
     return (
         *(GatewayRoute("POST", dialect.route, gateway.handler(dialect), True) for dialect in DIALECTS),
-        GatewayRoute("GET", "/v1/models", ModelsView(gateway), False),
-        GatewayRoute("GET", "/v1/balance", BalanceView(gateway), False),
+        *(GatewayRoute("GET", path, view(gateway), False) for path, view in _VIEWS.items()),
     )
+
+
+async def unmatched(scope: Scope, receive: Receive, send: Send) -> None:
+    """What any other request below `/v1/` is answered with, in the shape that clients expect there: 404 or 405."""
+    kind = FaultKind.WRONG_METHOD if scope["path"] in _PATHS else FaultKind.UNKNOWN_ROUTE
+    fault = GatewayFault(kind, f"There is no route {scope['method']} {scope['path'][:200]}.")
+    await send_answer(send, openai.fault_answer(fault, str(new_id())))
