@@ -13,7 +13,7 @@ from bursar.notices.delivery import Delivery
 from bursar.notices.history import dead_addresses, list_notices
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import CENT, MoneySide
-from tests.notices.test_delivery import worker
+from tests.notices.worker import worker
 
 A, B = "a@example.org", "b@example.org"
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Final
 
-from bursar.notices.channels import Letter
+from bursar.notices.channels.letters import Letter
 
 _POLICY: Final = policy.SMTP.clone(max_line_length=78)
 _POLICY_UTF8: Final = policy.SMTPUTF8.clone(max_line_length=78)

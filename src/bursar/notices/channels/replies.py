@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bursar.notices.channels import Outcome, Verdict
+from bursar.notices.channels.letters import Outcome, Verdict
 
 _ENHANCED: Final = re.compile(r"(?:^|\s)(5\.\d{1,3}\.\d{1,3})\b")
 _DEAD: Final = re.compile(r"5\.1\.\d+|5\.2\.1|5\.0\.0")

@@ -1,0 +1,36 @@
+"""What of the notices is taken away by age: rows of the outbox that have ended, and alerts whose shortage is over.
+
+The chores are carried out by `ledger.pruning.Pruning`. An undelivered notice, a shortage that lasts, and a slot of
+which a row is still undelivered stay, however old they are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bursar.ledger.pruning import Chore, chore
+
+_MANDATES_WITH_NOTICES: Final = """
+    SELECT m.mandate_id FROM mandate m
+     WHERE m.mandate_id > $1 AND EXISTS (
+           SELECT FROM notice n WHERE n.mandate_id = m.mandate_id AND n.notice_id < first_id_at($2)
+              AND n.state <> 'QUEUED' AND n.updated_at < $2)
+     ORDER BY m.mandate_id LIMIT $3"""
+
+_MANDATES_WITH_ALERTS: Final = """
+    SELECT m.mandate_id FROM mandate m
+     WHERE m.mandate_id > $1 AND (
+           EXISTS (SELECT FROM alert a WHERE a.mandate_id = m.mandate_id AND a.resolved_at < $2)
+        OR EXISTS (SELECT FROM refused_user u WHERE u.mandate_id = m.mandate_id AND u.since < $2))
+     ORDER BY m.mandate_id LIMIT $3"""
+
+
+def notice_chores(keep_days: int) -> tuple[Chore, ...]:
+    """Sent, refused, failed and cancelled notices, then alerts and the users they had counted, `keep_days` after.
+
+    Raises `ValueError` below 35 days.
+    """
+    return (
+        chore("notices", keep_days, _MANDATES_WITH_NOTICES, "SELECT prune_notices($1, $2, $3)"),
+        chore("alerts", keep_days, _MANDATES_WITH_ALERTS, "SELECT prune_alerts($1, $2, $3)"),
+    )
