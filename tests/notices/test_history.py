@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from email.headerregistry import Address
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from bursar.notices.channels.maildir import MaildirChannel
-from bursar.notices.delivery import Delivery
+from bursar.notices.delivery import DeliveryPace, open_delivery
 from bursar.notices.history import dead_addresses, list_notices
+from bursar.notices.retries import FIRST_RETRY
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import CENT, MoneySide
 from tests.notices.worker import worker
@@ -52,16 +51,39 @@ async def test_management_reads_and_changes_nothing(money: MoneySide, table: str
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
 
-async def test_a_local_mailbox_needs_no_server(money: MoneySide, tmp_path: Path) -> None:
+async def test_a_local_mailbox_needs_no_server_and_time_is_the_databases(money: MoneySide, tmp_path: Path) -> None:
     mandate_id = await money.mandate(A)
+    money.clock.at = await money.database.ledger_pool.fetchval("SELECT now()")
     await money.refuse(mandate_id)
-    delivery = Delivery(
+    delivery = open_delivery(
         money.database.ledger_pool,
-        [MaildirChannel(tmp_path / "mail", Address("Bursar", "bursar", "localhost"))],
+        mail_url=f"maildir:{tmp_path / 'mail'}",
+        mail_from="Bursar <bursar@localhost>",
         public_url="http://127.0.0.1:8402",
-        now=money.clock.now,
     )
     await delivery.work_once()
     (mail,) = (tmp_path / "mail" / "new").iterdir()
     assert str(mandate_id) in mail.read_text()
-    assert await money.states(mandate_id) == [f"{A} SENT"]
+    (row,) = await money.notices(mandate_id)
+    assert (row["state"], row["message_id"]) == ("SENT", f"<{row['notice_id']}@localhost>")
+    assert row["sent_at"] > money.clock.at
+    assert (await money.alert(mandate_id))["notified_at"] == row["sent_at"]
+
+
+async def test_what_could_not_be_sent_waits_by_the_databases_clock(money: MoneySide, tmp_path: Path) -> None:
+    mandate_id = await money.mandate(A)
+    money.clock.at = await money.database.ledger_pool.fetchval("SELECT now()")
+    await money.refuse(mandate_id)
+    (tmp_path / "mail").write_text("in the way")
+    delivery = open_delivery(
+        money.database.ledger_pool,
+        mail_url=f"maildir:{tmp_path / 'mail'}",
+        mail_from="Bursar <bursar@localhost>",
+        public_url="http://127.0.0.1:8402",
+        pace=DeliveryPace(rest_seconds=(0.0, 0.0)),
+    )
+    assert await delivery.work_once() == 1
+    (row,) = await money.notices(mandate_id)
+    assert row["state"] == "QUEUED"
+    assert row["next_attempt_at"] > money.clock.at + FIRST_RETRY
+    assert await delivery.work_once() == 0

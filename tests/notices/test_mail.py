@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from string import Formatter
 from uuid import UUID
 
@@ -112,6 +113,12 @@ def test_the_german_mail() -> None:
     written = mail("de")
     assert written.subject == "Bursar: KI-Guthaben aufgebraucht – Helvetia Treuhand AG (0198abcd)"
     assert written.text == GERMAN
+
+
+def test_the_mail_in_the_guide_is_the_mail() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "notices.md").read_text(encoding="utf-8")
+    shown = mail("en")
+    assert f"Subject: {shown.subject}\n\n{shown.text.partition('-- ')[0].rstrip()}" in guide
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
