@@ -197,9 +197,11 @@ async def test_money_for_nobody_stays_where_it_is(api: Api) -> None:
 
 async def test_a_closed_mandate_takes_no_money_and_pays_out_what_is_left(api: Api) -> None:
     mandate = await api.mandate()
-    await api.top_up(mandate, "10")
+    first = await api.made(f"{mandate}/top-ups", {"amount": "10"}, headers=KEY)
     await api.call("PATCH", mandate, {"status": "closed"})
-    assert_problem(await api.post(f"{mandate}/top-ups", {"amount": "1"}, headers=KEY), 409, "mandate_closed")
+    other = {"Idempotency-Key": "another"}
+    assert_problem(await api.post(f"{mandate}/top-ups", {"amount": "1"}, headers=other), 409, "mandate_closed")
+    assert await api.made(f"{mandate}/top-ups", {"amount": "10"}, headers=KEY) == first
     await api.made(f"{mandate}/refunds", {"amount": "10", "reason": "closed"})
     assert (await api.balance(mandate))["posted"] == "0.000000000"
 

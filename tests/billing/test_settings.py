@@ -129,6 +129,8 @@ NOT_ACCEPTABLE: list[tuple[dict[str, Any], str]] = [
     ({"markupPercent": "much"}, "markupPercent"),
     ({"notifyCooldownSeconds": 59}, "notifyCooldownSeconds"),
     ({"notifyCooldownSeconds": 3600.5}, "notifyCooldownSeconds"),
+    ({"notifyCooldownSeconds": "3600"}, "notifyCooldownSeconds"),
+    ({"maxHoldSharePercent": True}, "maxHoldSharePercent"),
     ({"maxHoldSharePercent": 0}, "maxHoldSharePercent"),
     ({"allowedModels": [""]}, "allowedModels"),
     ({"clientGone": "FREE"}, "clientGone"),

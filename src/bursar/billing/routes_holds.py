@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field, StrictInt
+from pydantic import Field
 from starlette.requests import Request
 
 from bursar.billing import hold_list, own_work
@@ -24,7 +24,7 @@ from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.principal import Person
-from bursar.identity.wire import AmountOrZero, Answer, Ask, Line, PositiveAmount, UserName
+from bursar.identity.wire import AmountOrZero, Answer, Ask, Line, PositiveAmount, UserName, WholeNumber
 from bursar.identity.wiring import wiring_of
 from bursar.ledger.model import Granted, HoldState, Payer
 
@@ -38,7 +38,7 @@ X_BURSAR_USER: Final = "x-bursar-user"
 TagName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 TagValue = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Tags = Annotated[dict[TagName, TagValue], Field(max_length=MOST_TAGS)]
-Tokens = Annotated[StrictInt, Field(ge=0, le=2**53)]
+Tokens = Annotated[WholeNumber, Field(ge=0, le=2**53)]
 MayHold = Annotated[Visitor, Depends(may(Action.HOLD_MONEY))]
 
 
@@ -48,7 +48,7 @@ class NewHold(Ask):
     user_id: UserName | None = None
     minimum: PositiveAmount | None = None
     desired: PositiveAmount | None = None
-    ttl_seconds: Annotated[StrictInt, Field(ge=1, le=LONGEST_TTL_SECONDS)] = DEFAULT_TTL_SECONDS
+    ttl_seconds: Annotated[WholeNumber, Field(ge=1, le=LONGEST_TTL_SECONDS)] = DEFAULT_TTL_SECONDS
     model: Line | None = None
     tags: Tags | None = None
 
@@ -64,7 +64,7 @@ class Settlement(Ask):
     input_tokens: Tokens | None = None
     cached_input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
-    usage_details: Annotated[dict[TagName, StrictInt | TagValue], Field(max_length=MOST_TAGS)] | None = None
+    usage_details: Annotated[dict[TagName, WholeNumber | TagValue], Field(max_length=MOST_TAGS)] | None = None
     tags: Tags | None = None
 
 

@@ -102,6 +102,8 @@ async def _post(
     key = await idempotency_key(request, visitor, route, required=key_required, keep_for_ever=True)
     async with wiring.database.as_mandate(visitor.mandate.mandate_id) as connection:
         remembered = await is_remembered(connection, visitor, key)
+    if kind is TransferKind.TOP_UP and visitor.mandate.status == "closed" and not remembered:
+        raise Problem(409, "mandate_closed", "The mandate is closed", "A closed mandate takes no money.")
     posted = await money_in.post_money(
         wiring.database,
         wiring.ledger,
@@ -125,8 +127,6 @@ async def top_up(
     request: Request, body: TopUp, visitor: Annotated[Visitor, Depends(may(Action.MAKE_MONEY))]
 ) -> PostedAnswer:
     """Money into the pool, or into a user's wallet. `Idempotency-Key` is remembered for ever."""
-    if visitor.mandate.status == "closed":
-        raise Problem(409, "mandate_closed", "The mandate is closed", "A closed mandate takes no money.")
     return await _post(request, visitor, "top-ups", TransferKind.TOP_UP, body, key_required=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 
 from bursar.billing import settings
@@ -16,7 +16,7 @@ from bursar.identity.access import Action
 from bursar.identity.documented import IF_MATCH, refusals
 from bursar.identity.entrance import Visitor, etag, if_match, may
 from bursar.identity.principal import BillingModelName, ClientGone
-from bursar.identity.wire import AmountOrZero, Answer, Ask
+from bursar.identity.wire import AmountOrZero, Answer, Ask, WholeNumber
 from bursar.identity.wiring import wiring_of
 
 router = APIRouter(tags=["billing settings"])
@@ -29,14 +29,14 @@ class SettingsChange(Ask):
 
     billing_model: BillingModelName | None = None
     credit_limit: AmountOrZero | None = None
-    markup_percent: Annotated[str | StrictInt | None, Field(description='percent, such as "12.5"')] = None
+    markup_percent: Annotated[str | WholeNumber | None, Field(description='percent, such as "12.5"')] = None
     allowed_models: Annotated[list[str] | None, Field(description="names or globs; `null` allows all")] = None
     notify_emails: Annotated[list[str] | str | None, Field(description=_EMAILS_MEANING)] = None
-    notify_cooldown_seconds: Annotated[StrictInt, Field(ge=60, le=2_592_000)] | None = None
+    notify_cooldown_seconds: Annotated[WholeNumber, Field(ge=60, le=2_592_000)] | None = None
     notify_wallet_exhausted: StrictBool | None = None
     low_balance_threshold: AmountOrZero | None = None
     exhausted_below: AmountOrZero | None = None
-    max_hold_share_percent: Annotated[StrictInt, Field(ge=1, le=100)] | None = None
+    max_hold_share_percent: Annotated[WholeNumber, Field(ge=1, le=100)] | None = None
     client_gone: ClientGone | None = None
     users_on_first_sight: StrictBool | None = None
     language: Language | None = None

@@ -62,6 +62,16 @@ AmountOrZero: TypeAlias = Annotated[
     _schema(rf"^{_DIGITS}", "not below zero, at most nine decimals"),
 ]
 
+
+def _whole(value: Any) -> int:
+    """JSON knows one kind of number: `5.0` is a whole one, `true` and `"5"` are none."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
+        return int(value)
+    raise PydanticCustomError("whole_number", "must be a whole number")
+
+
+WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_whole)]
+
 Line: TypeAlias = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=ONE_LINE)
 ]
