@@ -8,9 +8,9 @@ from typing import Final
 TEXTS: Final[dict[str, str]] = {
     "subject": "{product}\u00a0: {event} – {mandate} ({short_id})",
     "greeting": "Bonjour,",
-    "exhausted.event.pool": "crédit IA épuisé",
-    "exhausted.event.credit": "ligne de crédit IA épuisée",
-    "exhausted.event.wallet": "crédit IA personnel épuisé",
+    "exhausted.event.pool": "Crédit IA épuisé",
+    "exhausted.event.credit": "Ligne de crédit IA épuisée",
+    "exhausted.event.wallet": "Crédit IA personnel épuisé",
     "exhausted.lead.pool": "Le crédit IA de l’organisation {mandate} est épuisé.",
     "exhausted.lead.credit": "La ligne de crédit IA de l’organisation {mandate} est épuisée.",
     "exhausted.lead.wallet": "Dans l’organisation {mandate}, un crédit IA personnel est épuisé\u00a0: {owner}.",
