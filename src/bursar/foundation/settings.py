@@ -136,6 +136,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "unpriced_fields", values.list_of(values.text), (),
         "request fields without a known bound that may pass all the same, at the operator's own risk", "none",
     ),
+    Setting(
+        "keep_holds_days", _number(35, 36_500), 90,
+        "how long settled, released and expired holds are kept; transfers are kept for ever",
+    ),
+    Setting("keep_notices_days", _number(35, 36_500), 400, "how long notices are kept after they have ended"),
+    Setting(
+        "traces", values.boolean, False,
+        "export OpenTelemetry traces (needs `bursar[otel]`); on by itself where `OTEL_EXPORTER_OTLP_ENDPOINT` or "
+        "`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set",
+    ),
     Setting("upstreams", values.text, (), "providers, as `[[upstreams]]` in the file or as a JSON list", "none"),
     Setting(
         "pricing", values.text, PricingSettings(), "markup, exchange rates and prices, as `[pricing]` or as JSON",

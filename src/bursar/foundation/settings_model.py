@@ -85,6 +85,9 @@ class Settings:
     reserve_queue_millis: int
     max_body_bytes: int
     unpriced_fields: tuple[str, ...]
+    keep_holds_days: int
+    keep_notices_days: int
+    traces: bool
     upstreams: tuple[UpstreamSettings, ...]
     pricing: PricingSettings
     sign_in: tuple[Mapping[str, Any], ...] = field(repr=False)

@@ -11,6 +11,13 @@ from __future__ import annotations
 from typing import Final
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
+from bursar.ledger.checkpoint import (
+    CHECKPOINT_FOLD,
+    MISSING_HOLD,
+    PRUNED_SPENDING,
+    PRUNED_VERSIONS,
+    WHOLE_PERIOD,
+)
 
 _THIS: Final = "($1::uuid IS NULL OR {}mandate_id = $1)"
 
@@ -86,7 +93,8 @@ VERSIONS_COMPLETE: Final = f"""
       LEFT JOIN counted c USING (mandate_id, account_id)
       LEFT JOIN growths g USING (mandate_id, account_id)
      WHERE {_THIS.format("a.")}
-       AND (a.version <> coalesce(c.n, 0) + coalesce(g.n, 0) OR c.first < 1 OR c.last > a.version)"""
+       AND (a.version <> coalesce(c.n, 0) + coalesce(g.n, 0) + coalesce({PRUNED_VERSIONS}, 0)
+            OR c.first < 1 OR c.last > a.version)"""
 
 HOLD_STATE: Final = f"""
     SELECT mandate_id, 'hold ' || hold_id,
@@ -148,7 +156,7 @@ TRANSFER_ACCOUNTS: Final = f"""
      WHERE {_THIS.format("t.")} AND (
            a.kind IS NULL
         OR (t.kind IN ('CHARGE', 'OVERRUN', 'LATE_ADJUSTMENT')) <> (t.hold_id IS NOT NULL)
-        OR (t.hold_id IS NOT NULL AND h.hold_id IS NULL)
+        OR {MISSING_HOLD}
         OR (t.kind IN ('CHARGE', 'LATE_ADJUSTMENT')
             AND h.account_id NOT IN (t.debit_account_id, t.credit_account_id)))"""
 
@@ -167,8 +175,9 @@ ORPHANS: Final = f"""
 LIMIT_FOLD: Final = f"""
     WITH spent AS (
         SELECT t.mandate_id, leg.limit_id, leg.period_start,
-               sum(CASE WHEN t.debit_account_id = h.account_id THEN t.amount_nanos ELSE -t.amount_nanos END) AS spent
-          FROM transfer t JOIN hold h USING (mandate_id, hold_id) CROSS JOIN LATERAL {_LEGS.format("t")}
+               sum(CASE WHEN d.kind IN ('pool', 'wallet') THEN t.amount_nanos ELSE -t.amount_nanos END) AS spent
+          FROM transfer t JOIN account d ON d.mandate_id = t.mandate_id AND d.account_id = t.debit_account_id
+         CROSS JOIN LATERAL {_LEGS.format("t")}
          WHERE t.kind IN ('CHARGE', 'LATE_ADJUSTMENT') AND {_THIS.format("t.")} GROUP BY 1, 2, 3),
     held AS (
         SELECT h.mandate_id, leg.limit_id, leg.period_start, sum(h.amount_nanos) AS held
@@ -185,11 +194,14 @@ LIMIT_FOLD: Final = f"""
       FULL JOIN fold f USING (mandate_id, limit_id, period_start)
      WHERE c.limit_id IS NULL OR c.spent_nanos <> coalesce(f.spent, 0) OR c.held_nanos <> coalesce(f.held, 0)"""
 
+_PRUNED: Final = PRUNED_SPENDING.format(mandate_id="l.mandate_id", scope="l.scope", scope_id="l.scope_id")
+
 # Whether or not the holds have a leg: a cap in force has counted every call that was admitted in its scope and period.
 LIMIT_COUNTS_ALL: Final = f"""
     WITH counted AS (
         SELECT c.mandate_id, c.limit_id, c.period_start, c.opening_nanos + c.spent_nanos AS spent, c.held_nanos AS held,
-               coalesce(sum(h.charged_nanos), 0) AS charged,
+               coalesce(sum(h.charged_nanos), 0) + CASE l.period WHEN 'total' THEN coalesce({_PRUNED}, 0) ELSE 0 END
+                   AS charged,
                coalesce(sum(h.amount_nanos) FILTER (WHERE h.state = 'PENDING'), 0) AS pending
           FROM limit_counter c JOIN spending_limit l USING (mandate_id, limit_id)
           LEFT JOIN hold h ON h.mandate_id = c.mandate_id AND h.created_at >= c.period_start
@@ -197,8 +209,8 @@ LIMIT_COUNTS_ALL: Final = f"""
                AND (l.scope = 'mandate' OR (l.scope = 'user' AND h.user_id::text = l.scope_id)
                     OR (l.scope = 'key' AND h.key_id::text = l.scope_id)
                     OR (l.scope = 'model' AND h.model = l.scope_id))
-         WHERE l.deleted_at IS NULL AND {_THIS.format("c.")}
-         GROUP BY c.mandate_id, c.limit_id, c.period_start)
+         WHERE l.deleted_at IS NULL AND {_THIS.format("c.")} AND (l.period = 'total' OR {WHOLE_PERIOD})
+         GROUP BY c.mandate_id, c.limit_id, c.period_start, l.mandate_id, l.limit_id)
     SELECT mandate_id, format('limit %s from %s', limit_id, period_start),
            format('counts %s spent and %s held; the holds of its scope say %s and %s', spent, held, charged, pending)
       FROM counted WHERE spent <> charged OR held <> pending"""
@@ -244,9 +256,9 @@ PREPAID_AVAILABLE: Final = f"""
 
 REMEMBERED: Final = f"""
     SELECT i.mandate_id, format('idempotency key %s of %s for %s', i.key, i.caller, i.route),
-           'its answer names what does not exist: ' || i.result
+           'its answer names what does not exist: ' || i.result::text
       FROM idempotency i
-     WHERE {_THIS.format("i.")} AND (
+     WHERE {_THIS.format("i.")} AND (i.expires_at IS NULL OR i.expires_at > clock_timestamp()) AND (
            (i.result ->> 'type' IN ('Granted', 'Settled') AND NOT EXISTS (
                 SELECT 1 FROM hold h WHERE h.mandate_id = i.mandate_id AND h.hold_id = (i.result ->> 'hold_id')::uuid))
         OR (i.result ->> 'type' = 'Posted' AND NOT EXISTS (
@@ -275,6 +287,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "hold_state": HOLD_STATE,
     "hold_resolved_once": HOLD_TRANSFERS,
     "transfer_accounts": TRANSFER_ACCOUNTS,
+    "checkpoint_is_the_fold_of_what_was_pruned": CHECKPOINT_FOLD,
     "no_orphans": ORPHANS,
     "limit_is_the_fold_of_its_legs": LIMIT_FOLD,
     "prepaid_balance_never_negative": PREPAID_BALANCE,

@@ -18,6 +18,7 @@ import structlog
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.ledger.check import is_storable
+from bursar.ledger.checkpoint import PRUNED_SPENDING
 from bursar.ledger.entry import LedgerUnavailable
 from bursar.ledger.lane import CONNECTION_LOST, WORTH_ANOTHER_TRY
 from bursar.ledger.model import LIMIT_SCOPES_IN_ORDER, LimitScope, LimitSet, Period, Reason, Rejected
@@ -37,9 +38,11 @@ _OF_SCOPE: Final = """
     ($3 = 'mandate' OR ($3 = 'user' AND h.user_id::text = $4) OR ($3 = 'key' AND h.key_id::text = $4)
      OR ($3 = 'model' AND h.model = $4))"""
 
+# Holds that have been pruned are older than any period but the one of caps in total.
+_PRUNED: Final = PRUNED_SPENDING.format(mandate_id="$1", scope="$3", scope_id="$4")
 _POSTED: Final = f"""
-    SELECT coalesce(sum(CASE WHEN t.debit_account_id = h.account_id THEN t.amount_nanos ELSE -t.amount_nanos END), 0)
-           ::bigint
+    SELECT (coalesce(sum(CASE WHEN t.debit_account_id = h.account_id THEN t.amount_nanos ELSE -t.amount_nanos END), 0)
+            + CASE WHEN $2 <= '1970-01-01T00:00:00Z'::timestamptz THEN coalesce({_PRUNED}, 0) ELSE 0 END)::bigint
       FROM transfer t JOIN hold h ON h.mandate_id = t.mandate_id AND h.hold_id = t.hold_id
      WHERE t.mandate_id = $1 AND t.kind IN ('CHARGE', 'LATE_ADJUSTMENT') AND t.at >= $2 AND h.created_at >= $2
        AND {_OF_SCOPE}"""  # noqa: S608
