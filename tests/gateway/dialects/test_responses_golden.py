@@ -1,0 +1,78 @@
+"""Responses: golden transcripts, whole and cut anywhere."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bursar.gateway.dialects.responses import RESPONSES
+from bursar.gateway.dialects.seam import Reading
+from bursar.gateway.meter import Ending
+from bursar.gateway.sse import SseEvent
+from tests.gateway.dialects.transcripts import PLENTY_NANOS, check, load, names, refusal, replay
+
+STREAMS = [name for name in names("responses") if name.startswith("stream")]
+
+
+@pytest.mark.parametrize("name", names("responses"))
+def test_transcript(name: str) -> None:
+    check(RESPONSES, load("responses", name))
+
+
+def test_there_are_transcripts() -> None:
+    assert len(STREAMS) >= 7
+    assert {"plain", "reasoning", "images_and_files"} <= set(names("responses"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(STREAMS), st.lists(st.integers(0, 10_000), max_size=40))
+def test_cuts_change_nothing(name: str, places: list[int]) -> None:
+    transcript = load("responses", name)
+    cut = replay(RESPONSES, transcript, transcript.cuts(places))
+    whole = replay(RESPONSES, transcript, [transcript.upstream])
+    assert cut.client == whole.client
+    assert [reading.produced for reading in cut.readings] == [reading.produced for reading in whole.readings]
+    ending = Ending(transcript.expected["ending"])
+    assert cut.charge(ending, transcript.priced) == whole.charge(ending, transcript.priced)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(STREAMS), st.integers(1, 10_000))
+def test_a_stream_that_breaks_off_is_charged_what_came(name: str, length: int) -> None:
+    """However little came, it is charged without raising, never more than the hold, and more of it is not cheaper."""
+    transcript = load("responses", name)
+    length = min(length, len(transcript.upstream))
+    broken = replay(RESPONSES, transcript, [transcript.upstream[:length]])
+    charge = broken.charge(Ending.BROKEN, transcript.priced)
+    assert 0 < charge.actual_nanos <= PLENTY_NANOS
+    assert transcript.client.startswith(broken.client) or "stopAfterEvents" in transcript.expected
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_without_raising(data: bytes) -> None:
+    assert isinstance(RESPONSES.read_event(SseEvent(data, data, b"")), Reading)
+    assert isinstance(RESPONSES.read_body(data), Reading)
+    RESPONSES.read_error(400, data)
+
+
+MEMBER = st.sampled_from(["type", "delta", "usage", "item", "response", "output", "content", "name", "error", "action"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(MEMBER, children, max_size=4),
+    max_leaves=12,
+)
+KINDS = st.sampled_from(
+    ["response.created", "response.completed", "response.failed", "x.delta", "response.output_item.added", "error"]
+)
+
+
+@given(KINDS, st.dictionaries(MEMBER, JSON, max_size=4))
+def test_events_of_any_shape_are_read_without_raising(kind: str, members: dict[str, object]) -> None:
+    data = json.dumps({**members, "type": kind}).encode()
+    assert isinstance(RESPONSES.read_event(SseEvent(data, data, b"")), Reading)
+    assert isinstance(RESPONSES.read_body(data), Reading)
+    assert RESPONSES.stop_events(refusal(), data, data).startswith(b"event: response.failed\n")
+    RESPONSES.read_error(200, data)
