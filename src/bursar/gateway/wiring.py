@@ -15,7 +15,9 @@ from bursar.foundation.database import Database
 from bursar.foundation.settings_model import Settings
 from bursar.gateway.dialects.chat_completions import CHAT_COMPLETIONS
 from bursar.gateway.dialects.count_tokens import COUNT_TOKENS
+from bursar.gateway.dialects.embeddings import EMBEDDINGS
 from bursar.gateway.dialects.messages import MESSAGES
+from bursar.gateway.dialects.responses import RESPONSES
 from bursar.gateway.dialects.seam import Dialect
 from bursar.gateway.upstream_http import UpstreamClient
 from bursar.gateway.upstreams import UpstreamTable
@@ -24,7 +26,7 @@ from bursar.ledger.model import Command, Outcome
 from bursar.pricing.catalogue import Catalogue
 from bursar.pricing.quote import QuoteSettings
 
-DIALECTS: Final[tuple[Dialect, ...]] = (CHAT_COMPLETIONS, MESSAGES, COUNT_TOKENS)
+DIALECTS: Final[tuple[Dialect, ...]] = (CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES, COUNT_TOKENS)
 
 log = structlog.get_logger(__name__)
 
