@@ -12,11 +12,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from email.headerregistry import Address
-from email.utils import parseaddr
-from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -36,11 +32,7 @@ from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, unob
 from bursar.identity.authenticator import Authenticator
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import EngineLimits, Ledger
-from bursar.notices.channels import Channel
-from bursar.notices.channels.email import EmailChannel
-from bursar.notices.channels.mail_url import parse_mail_url
-from bursar.notices.channels.maildir import MaildirChannel
-from bursar.notices.delivery import Delivery
+from bursar.notices.delivery import open_delivery
 from bursar.notices.news import ShortageNews
 from bursar.notices.rider import NoticeRider
 
@@ -77,11 +69,11 @@ async def running_parts(
     ) as database:
         ledger = Ledger(database.ledger_pool, rider=NoticeRider(), limits=_engine_limits(settings))
         authenticator = Authenticator(database, root_key=settings.root_key)
-        delivery = Delivery(
+        delivery = open_delivery(
             database.ledger_pool,
-            [_mail_channel(settings)],
+            mail_url=settings.mail_url,
+            mail_from=settings.mail_from,
             public_url=settings.public_url,
-            message_domain=urlsplit(settings.public_url).hostname or "bursar.invalid",
         )
         news = ShortageNews(database.ledger_pool)
         gateway = Gateway(
@@ -122,15 +114,6 @@ def _engine_limits(settings: Settings) -> EngineLimits:
         queue_seconds=settings.reserve_queue_millis / 1000,
         wait_for_held_seconds=settings.held_funds_wait_millis / 1000,
     )
-
-
-def _mail_channel(settings: Settings) -> Channel:
-    name, address = parseaddr(settings.mail_from)
-    sender = Address(display_name=name, addr_spec=address)
-    where = parse_mail_url(settings.mail_url)
-    if isinstance(where, Path):
-        return MaildirChannel(where, sender)
-    return EmailChannel(where, sender)
 
 
 def _add_health(api: FastAPI, database: Database) -> None:
