@@ -129,19 +129,24 @@ async def _run(calls: list[TraceCall], caller: Caller, speed: float, *, show_pro
         if progress is not None:
             progress.cancel()
             _print_progress(caller.tally, len(calls))
-            print(file=sys.stderr)
 
 
 async def _progress(tally: Tally, total: int) -> None:
+    """A line that is written over on a terminal; elsewhere a line for every tenth of the trace."""
+    told = 0
     while True:
-        _print_progress(tally, total)
+        if sys.stderr.isatty():
+            _print_progress(tally, total, end="\r")
+        elif tally.calls * 10 // total > told:
+            told = tally.calls * 10 // total
+            _print_progress(tally, total)
         await asyncio.sleep(0.5)
 
 
-def _print_progress(tally: Tally, total: int) -> None:
+def _print_progress(tally: Tally, total: int, end: str = "\n") -> None:
     refused = sum(tally.refusals.values())
-    text = f"\r{tally.calls:,} of {total:,} calls, {tally.completed:,} completed, {refused:,} refused "
-    print(text, end="", file=sys.stderr, flush=True)
+    text = f"{tally.calls:,} of {total:,} calls, {tally.completed:,} completed, {refused:,} refused "
+    print(text, end=end, file=sys.stderr, flush=True)
 
 
 async def _conclude(worker: Worker, mandate: Mandate, tally: Tally, seconds: float) -> Report:

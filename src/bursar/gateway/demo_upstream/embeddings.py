@@ -1,4 +1,4 @@
-"""OpenAI's embeddings as the demo upstream speaks them: vectors drawn from a hash, equal for equal texts. Pure."""
+"""OpenAI's embeddings as the demo upstream speaks them: vectors drawn from a hash, equal for equal texts."""
 
 from __future__ import annotations
 

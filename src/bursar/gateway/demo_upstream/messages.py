@@ -1,4 +1,4 @@
-"""Anthropic's messages, and the counting of their tokens, as the demo upstream speaks them. Pure."""
+"""Anthropic's messages, and the counting of their tokens, as the demo upstream speaks them."""
 
 from __future__ import annotations
 

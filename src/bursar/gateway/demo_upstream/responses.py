@@ -1,4 +1,4 @@
-"""OpenAI's responses as the demo upstream speaks them. Pure."""
+"""OpenAI's responses as the demo upstream speaks them."""
 
 from __future__ import annotations
 
