@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.pricing.catalogue import Priced
-from bursar.pricing.cost import ANYTHING, PriceFeatures, WorstRates, has_rate, worst_rates
+from bursar.pricing.cost import ANYTHING, PriceFeatures, WorstRates, compile_price, has_rate, worst_rates
 from bursar.pricing.model import NotPriced, RateKind
 
 MOST_OUTPUT_TOKENS: Final = 10_000_000
@@ -49,6 +49,7 @@ class RequestBound:
     request decides it: it streams, no thinking is asked for, no audio, no predicted output. The model's
     share of that question is in its facts. The tool counts are call caps. `fixed_nanos` is for what a
     dialect prices by itself. `least_output_tokens`: less output than that is of no use to this request.
+    `asked_speed` is one that is dearer than the standard one, which the price has to know.
     """
 
     text_tokens: int
@@ -64,6 +65,7 @@ class RequestBound:
     code_executions: int = 0
     fixed_nanos: int = 0
     least_output_tokens: int = 0
+    asked_speed: str | None = None
     features: PriceFeatures = ANYTHING
 
     @property
@@ -231,6 +233,8 @@ def _refuse_unpriced(priced: Priced, bound: RequestBound) -> None:
     for kind, count in wanted:
         if count and not has_rate(price, kind):
             raise NotPriced(facts.model, kind)
+    if bound.asked_speed is not None and bound.asked_speed not in compile_price(price).speeds:
+        raise NotPriced(facts.model, "speed")
     if bound.audio_tokens and "audio" in facts.unpriced_inputs:
         raise NotPriced(facts.model, "audio input")
     if bound.opaque_tokens and facts.unpriced_inputs:

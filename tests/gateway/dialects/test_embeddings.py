@@ -77,7 +77,7 @@ def test_there_is_no_output_to_hold_or_to_clamp() -> None:
     assert not wanted.growing
 
 
-@pytest.mark.parametrize("given", [1, {}, None, ["a", 1], [["a"]], [[1], "a"], [1.5], [True]])
+@pytest.mark.parametrize("given", [1, {}, None, ["a", 1], [["a"]], [[1], "a"], [1.5], [True], [{}], [None]])
 def test_an_input_that_makes_no_sense(given: Any) -> None:
     with pytest.raises(GatewayFault) as caught:
         read(given)

@@ -9,6 +9,7 @@ import pytest
 
 from bursar.gateway.dialects.messages import MESSAGES
 from bursar.gateway.dialects.seam import CallRequest, Edits, FaultKind, GatewayFault, headers_upstream
+from bursar.pricing.model import NotPriced
 from bursar.pricing.quote import RequestBound, quote
 from tests.pricing.samples import priced
 
@@ -256,6 +257,8 @@ def test_fast_mode_is_bounded_at_its_rate() -> None:
     price = priced("anthropic:claude-opus-4-8")
     slow, fast = (quote(price, bound(price="anthropic:claude-opus-4-8", speed=speed)) for speed in (None, "fast"))
     assert fast.output_numerator > slow.output_numerator
+    with pytest.raises(NotPriced, match="speed"):
+        quote(priced("anthropic:claude-opus-4-7"), bound(price="anthropic:claude-opus-4-7", speed="fast"))
 
 
 # --- what is written upstream ----------------------------------------------------------------------------------------

@@ -84,6 +84,8 @@ EVERYWHERE: Final = frozenset({None, "global"})
 FREE_EDITS: Final = ("clear_tool_uses_", "clear_thinking_")
 """Edits of the context that only take something away; `compact_` runs the model once more."""
 
+STANDARD_SPEED: Final = "standard"
+
 LEAST_THINKING_TOKENS: Final = 1_024
 """Claude API, "Extended thinking": the smallest budget."""
 
@@ -242,6 +244,7 @@ class _Bounds:
         bound = content_bound(self.content, tools, texts, facts, request.max_tokens, exact=exact)
         thinks = request.thinking is not None and request.thinking.type != "disabled"
         budget = request.thinking.budget_tokens if thinks and request.thinking is not None else None
+        speed = None if request.speed == STANDARD_SPEED else request.speed
         return RequestBound(
             text_tokens=bound.text_tokens,
             image_tokens=bound.image_tokens,
@@ -250,9 +253,10 @@ class _Bounds:
             visible_output=bool(request.stream) and not thinks and not tools.run_by_provider,
             web_searches=tools.web_searches,
             least_output_tokens=0 if budget is None else LEAST_THINKING_TOKENS + LEAST_ANSWER_TOKENS,
+            asked_speed=speed,
             features=PriceFeatures(
                 service_tiers=service_tiers_for(request.service_tier),
-                speeds=("standard",) if request.speed in (None, "standard") else (request.speed, "standard"),
+                speeds=(STANDARD_SPEED,) if speed is None else (speed, STANDARD_SPEED),
                 cache_writes=self.cache_writes,
                 audio_output=False,
                 image_output=False,
