@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects.chat_answers import TOOL_CALL_TOKENS
 from bursar.gateway.dialects.chat_completions import CHAT_COMPLETIONS as CHAT
-from bursar.gateway.dialects.seam import FaultKind, GatewayFault, Reading
+from bursar.gateway.dialects.seam import NO_USAGE, FaultKind, GatewayFault, Reading
 from bursar.gateway.sse import SseEvent, SseSplitter
 from bursar.pricing.model import Usage
 
@@ -270,3 +270,34 @@ def test_every_other_error_in_the_shape_of_the_api(kind: FaultKind) -> None:
     assert headers[b"x-request-id"] == b"r-1"
     assert headers[b"retry-after"] == b"3"
     assert headers[b"x-should-retry"] == b"false"
+
+
+# --- what need not be read ---------------------------------------------------------------------------------------------
+
+TO_BE_READ = {
+    "usage": b'{"choices":[],"usage":{"prompt_tokens":1}}',
+    "usage beside null": b'{"choices":[{"usage":null}],"usage":{"prompt_tokens":1}}',
+    "usage with a space": b'{"choices":[],"usage": {"prompt_tokens":1}}',
+    "an error": b'{"choices":[],"error":{"message":"x"}}',
+    "the end": b"[DONE]",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", TO_BE_READ)
+def test_what_says_more_than_output_is_always_read(name: str) -> None:
+    assert not CHAT.skim(TO_BE_READ[name])
+
+
+@given(st.text())
+def test_whatever_is_skimmed_has_nothing_to_tell_and_no_more_tokens_than_bytes(text: str) -> None:
+    delta = {"content": text, "tool_calls": [{"function": {"name": "f", "arguments": '"error" "usage":{'}}]}
+    for data in (
+        msgspec.json.encode({"choices": [{"delta": {"content": text}}], "usage": None}),
+        msgspec.json.encode({"choices": [{"delta": delta}]}),
+    ):
+        assert CHAT.skim(data)
+        reading = event(data)
+        assert not (reading.is_error or reading.is_end or reading.only_usage)
+        assert reading.report is NO_USAGE
+        assert len(reading.produced.text.encode()) + reading.produced.extra_tokens <= len(data)

@@ -164,7 +164,7 @@ def text_of(stream: bytes) -> str:
     return text
 
 
-CUTS = st.one_of(st.just([]), st.lists(st.integers(0, 10_000), max_size=12))
+CUTS: st.SearchStrategy[list[int]] = st.one_of(st.just([]), st.lists(st.integers(0, 10_000), max_size=12))
 
 
 @settings(max_examples=60)

@@ -32,7 +32,9 @@ class Call:
         self.dialect = dialect
         self.asked = asked
         self.admitted = admitted
-        self.meter = Meter(asked.request, asked.priced, admitted.quote, admitted.granted.amount_nanos)
+        self.meter = Meter(
+            asked.request, asked.priced, admitted.quote, admitted.granted.amount_nanos, dialect.read_event
+        )
         self.request_id = str(asked.hold_id)
         self.route: Route = asked.routes[0]
         self.answer: UpstreamAnswer | None = None

@@ -7,17 +7,22 @@ counted twice and a token that lies across two events counts once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
 
 from bursar.gateway.dialects.seam import NO_USAGE, CallRequest, Produced, Reading, UsageReport
+from bursar.gateway.sse import SseEvent
 from bursar.ledger.model import CostSource
 from bursar.pricing.catalogue import Priced
 from bursar.pricing.cost import cost_nanos
 from bursar.pricing.model import Usage
 from bursar.pricing.quote import Quote, RequestBound, affordable_output_tokens
 from bursar.pricing.tokens import count_tokens
+
+MOST_DEFERRED_BYTES: Final = 65_536
+"""Events that are kept unread, because the hold pays for their very bytes, are read above this."""
 
 WINDOW_BYTES: Final = 4_096
 """Text that is counted anew with every question; what is older is counted once. A tenth of a millisecond."""
@@ -62,7 +67,10 @@ class Meter:
     """Feed it what was read of the answer, event by event, or the whole body at once."""
 
     __slots__ = (
+        "_always_covered",
         "_counted",
+        "_deferred",
+        "_deferred_bytes",
         "_extra",
         "_held_nanos",
         "_last",
@@ -71,14 +79,26 @@ class Meter:
         "_pieces",
         "_priced",
         "_quote",
+        "_read",
         "_report",
         "_request",
         "_unsure_bytes",
         "_window_tokens",
     )
 
-    def __init__(self, request: CallRequest, priced: Priced, quote: Quote, held_nanos: int) -> None:
+    def __init__(
+        self,
+        request: CallRequest,
+        priced: Priced,
+        quote: Quote,
+        held_nanos: int,
+        read: Callable[[SseEvent], Reading] | None = None,
+    ) -> None:
+        """`read` reads events that were deferred."""
         self._request = request
+        self._read = read
+        self._deferred: list[SseEvent] = []
+        self._deferred_bytes = 0
         self._priced = priced
         self._quote = quote
         self._report = NO_USAGE
@@ -99,6 +119,7 @@ class Meter:
 
     @property
     def produced_anything(self) -> bool:
+        self._read_deferred()
         return bool(self._pieces) or self._counted > 0
 
     @property
@@ -110,9 +131,25 @@ class Meter:
         """What the hold is worth now, in all."""
         self._held_nanos = held_nanos
         self._paid_tokens = affordable_output_tokens(self._quote, held_nanos)
+        self._always_covered = not self._quote.growing or self._paid_tokens >= self._quote.output_ceiling
+
+    def defer(self, event: SseEvent) -> None:
+        """Take in an event that is nothing but output (`Dialect.skim`): it is read when its tokens have to be known."""
+        self._deferred.append(event)
+        self._deferred_bytes += len(event.data)
+        if self._deferred_bytes > MOST_DEFERRED_BYTES:
+            self._read_deferred()
+
+    def _read_deferred(self) -> None:
+        if self._deferred and self._read is not None:
+            deferred, self._deferred, self._deferred_bytes = self._deferred, [], 0
+            for event in deferred:
+                self.add(self._read(event))
 
     def add(self, reading: Reading) -> None:
         """Count what was read."""
+        if self._deferred:
+            self._read_deferred()
         produced, report = reading.produced, reading.report
         self._last = produced
         if produced.text:
@@ -137,13 +174,12 @@ class Meter:
 
     def covered(self) -> bool:
         """Whether the hold pays for everything that was added, as far as the call is one that grows."""
-        quote = self._quote
-        if not quote.growing or self._paid_tokens >= quote.output_ceiling:
+        if self._always_covered:
             return True
         fixed = self._counted + self._extra
-        if fixed + self._window_tokens + self._unsure_bytes <= self._paid_tokens:
+        if fixed + self._window_tokens + self._unsure_bytes + self._deferred_bytes <= self._paid_tokens:
             return True
-        if fixed + self._count_window() <= self._paid_tokens:
+        if self.output_tokens() <= self._paid_tokens:
             return True
         usage = self._believable()[0]
         return usage is not None and cost_nanos(self._priced.price, usage) <= self._held_nanos
@@ -151,7 +187,7 @@ class Meter:
     def next_slice(self) -> Slice:
         """What to ask for so that everything that was added is paid for, and some more."""
         quote = self._quote
-        used = self._counted + self._extra + self._count_window()
+        used = self.output_tokens()
         least = min(quote.output_ceiling, max(used, self._paid_tokens + 1) + LEAST_STEP_TOKENS)
         most = min(quote.output_ceiling, max(used, self._paid_tokens) + quote.default_output_tokens)
         minimum = quote.nanos_for(least)
@@ -159,9 +195,11 @@ class Meter:
 
     def output_tokens(self) -> int:
         """The tokens of the visible output, as counted here."""
-        return self._counted + self._extra + self._count_window()
+        window = self._count_window()
+        return self._counted + self._extra + window
 
     def _count_window(self) -> int:
+        self._read_deferred()
         if self._unsure_bytes:
             text = "".join(self._pieces)
             self._window_tokens = count_tokens(text, self._priced.facts.family)

@@ -56,7 +56,13 @@ class SseSplitter:
         self._scanned = 0
         if len(self._tail) > LARGEST_EVENT_BYTES:
             raise EventTooLarge(len(self._tail))
-        return [_event(piece + b"\n\n") for piece in pieces]
+        return [
+            # Nearly every event of nearly every stream is one line of data.
+            SseEvent(piece + b"\n\n", piece[6:], b"")
+            if piece.startswith(b"data: ") and b"\n" not in piece
+            else _event(piece + b"\n\n")
+            for piece in pieces
+        ]
 
     def finish(self) -> list[SseEvent]:
         """What is left at the stream's end, although no empty line ended it."""
@@ -83,8 +89,6 @@ class SseSplitter:
 
 
 def _event(raw: bytes) -> SseEvent:
-    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-        return SseEvent(raw, raw[6:-2], b"")
     data: list[bytes] = []
     name = b""
     for line in _LINE_END.split(raw.removeprefix(_BYTE_ORDER_MARK)):

@@ -68,17 +68,20 @@ class StreamPasser:
 
     async def _pass(self, events: Sequence[SseEvent], whole: bytes | None) -> None:
         """Meter events, and send on those that are paid for; `whole` is all of them as one piece."""
-        call, meter = self._call, self._call.meter
+        call, meter, dialect = self._call, self._call.meter, self._call.dialect
         ready: list[bytes] = []
         for event in events:
-            reading = call.dialect.read_event(event)
+            reading = None if dialect.skim(event.data) else dialect.read_event(event)
             if reading is NOTHING_READ:
                 self._last_data = event.data or self._last_data
                 ready.append(event.raw)
                 continue
             if not self._first_data:
                 self._first_data = event.data
-            meter.add(reading)
+            if reading is None:
+                meter.defer(event)
+            else:
+                meter.add(reading)
             if not meter.covered():
                 await self._send(ready)
                 whole = None
@@ -86,11 +89,11 @@ class StreamPasser:
                 if call.stopped:
                     meter.take_back()
                     return
-            if reading.is_error:
+            if reading is not None and reading.is_error:
                 self._reported_error = True
                 if self._is_about_our_account(event):
                     break
-            if reading.only_usage and not call.asked.request.usage_asked:
+            if reading is not None and reading.only_usage and not call.asked.request.usage_asked:
                 whole = None
                 continue
             self._last_data = event.data

@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.members import is_given
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading
 from bursar.gateway.sse import SseEvent
 
@@ -40,6 +39,17 @@ class _Message(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but content."""
+        return (
+            self.tool_calls is None
+            and self.reasoning_content is None
+            and self.reasoning is None
+            and self.refusal is None
+            and self.function_call is None
+        )
+
 
 class _Choice(msgspec.Struct):
     delta: _Message | None = None
@@ -48,13 +58,20 @@ class _Choice(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: Any = None
     service_tier: Any = None
     error: Any = None
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _DONE: Final = b"[DONE]"
+
+
+def is_only_output(data: bytes) -> bool:
+    """Told by what the bytes do not say. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
+    if not data.startswith(b"{") or b'"error"' in data:
+        return False
+    return b'"usage"' not in data or (b'"usage":null' in data and data.count(b'"usage"') == 1)
 
 
 def read_event(event: SseEvent) -> Reading:
@@ -69,20 +86,25 @@ def read_body(body: bytes) -> Reading:
         answer = _ANSWER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Reading(Produced(_any_text(body)))
+    choices = answer.choices
+    if choices is not None and len(choices) == 1 and answer.usage is None and answer.error is None:
+        only = choices[0].delta
+        if only is not None and type(only.content) is str and only.is_plain:
+            return Reading(Produced(only.content))  # Nearly every event of nearly every stream.
     text: list[str] = []
     tool_calls = 0
-    for choice in answer.choices or ():
+    for choice in choices or ():
         message = choice.delta or choice.message
         if message is not None:
             tool_calls += _read_message(message, text)
     report = NO_USAGE
-    if is_given(answer.usage):
+    if answer.usage is not None:
         tier = answer.service_tier if isinstance(answer.service_tier, str) else None
         report = openai.read_usage(answer.usage, tier)
     return Reading(
         Produced("".join(text), tool_calls * TOOL_CALL_TOKENS),
         report,
-        only_usage=report is not NO_USAGE and not answer.choices and answer.error is None,
+        only_usage=report is not NO_USAGE and not choices and answer.error is None,
         is_error=answer.error is not None,
     )
 

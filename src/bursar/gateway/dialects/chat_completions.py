@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.chat_answers import read_body, read_event
+from bursar.gateway.dialects.chat_answers import is_only_output, read_body, read_event
 from bursar.gateway.dialects.chat_content import Content, content_bound, read_content
 from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
 from bursar.gateway.dialects.seam import (
@@ -79,6 +80,9 @@ FIELDS: Final[Mapping[str, FieldRule]] = {
     "top_k": "free",
 }
 
+_KNOWN: Final = frozenset(FIELDS)
+_TEXTS: Final = tuple(name for name, rule in FIELDS.items() if rule == "text")
+
 FREE_MODERATION: Final = "omni-moderation"
 """OpenAI, "Moderation": "the moderation endpoint is free to use"; other moderation models are not known to be."""
 
@@ -128,9 +132,8 @@ def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
         raise invalid(field, message) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid(None, f"The body is not valid JSON: {error}.") from None
-    for name in members:
-        if name not in FIELDS and name not in allowed_fields:
-            raise feature_not_priced(name)
+    for name in members.keys() - _KNOWN - allowed_fields:
+        raise feature_not_priced(name)
     _check(request, allowed_fields)
     limits = [limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None]
     searches = 0 if request.web_search_options is None else 1
@@ -189,7 +192,7 @@ class _Bounds:
 
     def __call__(self, facts: ModelFacts, *, exact: bool) -> RequestBound:
         request = self.request
-        texts = [self.members[name] for name, rule in FIELDS.items() if rule == "text" and name in self.members]
+        texts = [self.members[name] for name in _TEXTS if name in self.members]
         content = content_bound(self.content, texts, facts, exact=exact)
         sounds = request.audio is not None or "audio" in (request.modalities or ())
         thinks = request.reasoning_effort not in (None, NO_THINKING)
@@ -202,13 +205,18 @@ class _Bounds:
             output_limit=self.output_limit,
             visible_output=bool(request.stream) and not sounds and not thinks and not is_given(request.prediction),
             web_searches=self.searches,
-            features=PriceFeatures(
-                service_tiers=service_tiers_for(request.service_tier),
-                speeds=("standard",),
-                cache_writes="long" if self.long_cache else "short",
-                audio_output=sounds,
-            ),
+            features=_features(request.service_tier, sounds, self.long_cache),
         )
+
+
+@lru_cache(maxsize=64)
+def _features(service_tier: str | None, sounds: bool, long_cache: bool) -> PriceFeatures:
+    return PriceFeatures(
+        service_tiers=service_tiers_for(service_tier),
+        speeds=("standard",),
+        cache_writes="long" if long_cache else "short",
+        audio_output=sounds,
+    )
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -287,6 +295,7 @@ CHAT_COMPLETIONS: Final = Dialect(
     key_header=openai.bearer,
     read_body=read_body,
     read_event=read_event,
+    skim=is_only_output,
     refusal=openai.refusal_answer,
     stop_events=_stop_events,
     fault=openai.fault_answer,

@@ -151,14 +151,15 @@ class _Usage(msgspec.Struct):
 _USAGE: Final = msgspec.json.Decoder(_Usage)
 
 
-def read_usage(raw: bytes | msgspec.Raw, service_tier: str | None) -> UsageReport:
-    """`usage` of a chat completion, or why it cannot be believed.
+def read_usage(reported: Any, service_tier: str | None) -> UsageReport:
+    """`usage` of a chat completion (decoded, or as a `Raw` member), or why it cannot be believed.
 
     x.ai reports reasoning tokens beside the completion's: `total_tokens` shows it, and they are added then. How many
     of the cached tokens were audio or images is not reported: as many as there must be, so that the parts fit.
     """
     try:
-        usage = _USAGE.decode(raw)
+        is_raw = isinstance(reported, msgspec.Raw)
+        usage = _USAGE.decode(reported) if is_raw else msgspec.convert(reported, _Usage)
         prompt = usage.prompt_tokens_details or _PromptDetails()
         completion = usage.completion_tokens_details or _CompletionDetails()
         output, reasoning = usage.completion_tokens or 0, completion.reasoning_tokens or 0

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, NamedTuple, Protocol
 
+import msgspec
+
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects.members import Members
 from bursar.gateway.sse import SseEvent
@@ -141,7 +143,7 @@ class Edits(NamedTuple):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-class UsageReport(NamedTuple):
+class UsageReport(msgspec.Struct, frozen=True, gc=False):
     """What a provider says was used: a usage, or why its report cannot be believed."""
 
     usage: Usage | None = None
@@ -163,7 +165,7 @@ class Produced(NamedTuple):
     """Billed beside the text: what frames a tool call, for instance."""
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One event of a stream, or a whole body."""
 
     produced: Produced = Produced()
@@ -205,6 +207,11 @@ class FaultEvents(Protocol):
         ...
 
 
+def never(data: bytes) -> bool:
+    """A dialect's `skim` that always wants the whole event read."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """An API, as far as the gateway must understand it."""
@@ -232,6 +239,10 @@ class Dialect:
 
     read_body: Callable[[bytes], Reading]
     read_event: Callable[[SseEvent], Reading]
+
+    skim: Callable[[bytes], bool] = never
+    """Whether an event's data is surely nothing but output (no usage, no error, no end), so that it may be read later,
+    or never. Its bytes must be no fewer than the tokens of what it produces."""
 
     refusal: Callable[[HttpRefusal], ErrorAnswer]
     stop_events: StopEvents
