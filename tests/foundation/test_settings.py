@@ -69,8 +69,7 @@ def test_without_anything_there_are_defaults() -> None:
         256,
         4096,
     )
-    assert (settings.max_hold_share_percent, settings.reserve_queue_limit) == (10, 2000)
-    assert settings.exhausted_below_nanos == 1_000_000_000
+    assert settings.reserve_queue_limit == 2000
     assert settings.pricing.markup_percent == 0
     assert settings.upstreams == ()
 

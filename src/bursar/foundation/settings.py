@@ -119,15 +119,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "default_output_tokens", _number(1, 1_000_000), 4096, "output held for where the caller gave no limit"
     ),
-    Setting(
-        "max_hold_share_percent", _number(1, 100), 10,
-        "largest share of an account that one call holds, unless its minimum is more",
-    ),
-    Setting(
-        "exhausted_below", values.amount, 1_000_000_000,
-        "amount below which a refusal counts as an exhausted balance (or 5 % of the last top-up, if smaller)",
-        '`"1.00"`', "exhausted_below_nanos",
-    ),
     Setting("held_funds_wait_millis", _number(0, 60_000), 2000, "how long a call waits for money that others hold"),
     Setting("reserve_queue_limit", _number(1, 1_000_000), 2000, "reserves that may wait in a worker; more get a 503"),
     Setting("reserve_queue_millis", _number(10, 60_000), 1000, "how long a reserve may wait before it gets a 503"),

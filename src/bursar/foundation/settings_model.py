@@ -78,8 +78,6 @@ class Settings:
     hold_ttl_seconds: int
     minimum_output_tokens: int
     default_output_tokens: int
-    max_hold_share_percent: int
-    exhausted_below_nanos: int
     held_funds_wait_millis: int
     reserve_queue_limit: int
     reserve_queue_millis: int
