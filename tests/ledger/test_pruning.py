@@ -163,11 +163,6 @@ async def test_a_hold_that_was_adjusted_lately_stays(database: Database, ledger:
     assert await pruning(database).round() == {"holds": 0}
 
 
-LEGS_OF_LONG_AGO = """
-    UPDATE TABLE SET limit_periods = ARRAY(
-        SELECT CASE WHEN start > '1971-01-01' THEN start - interval '100 days' ELSE start END
-          FROM unnest(limit_periods) WITH ORDINALITY AS leg (start, place) ORDER BY place)"""
-
 TAMPERINGS = {
     "a hold taken away by hand": "DELETE FROM hold WHERE created_at > now() - interval '1 day'",
     "a checkpoint that has another sum": "UPDATE hold_checkpoint SET charged_nanos = charged_nanos + 1",
@@ -243,8 +238,6 @@ async def test_counters_of_caps_survive_their_holds(database: Database, ledger: 
         )
     await spend(mandate)
     assert await broken(database) == set()
-    for table in ("hold", "transfer"):
-        await owner(database, LEGS_OF_LONG_AGO.replace("TABLE", table))
     await age(database, 100)
     assert await broken(database) == set()
     assert await pruning(database).round() == {"holds": 1}

@@ -11,9 +11,14 @@ import asyncpg
 from bursar.foundation.database import Database
 
 AGE = """
+    UPDATE hold SET limit_periods = ARRAY(
+        SELECT CASE WHEN start > '1971-01-01' THEN start - $1::interval ELSE start END
+          FROM unnest(limit_periods) WITH ORDINALITY AS leg (start, place) ORDER BY place);
     UPDATE hold SET created_at = created_at - $1::interval, expires_at = expires_at - $1::interval,
                     resolved_at = resolved_at - $1::interval WHERE state <> 'PENDING';
-    UPDATE transfer SET at = at - $1::interval;
+    UPDATE transfer SET at = at - $1::interval, limit_periods = ARRAY(
+        SELECT CASE WHEN start > '1971-01-01' THEN start - $1::interval ELSE start END
+          FROM unnest(limit_periods) WITH ORDINALITY AS leg (start, place) ORDER BY place);
     UPDATE limit_counter SET period_start = period_start - $1::interval, period_end = period_end - $1::interval
      WHERE period_start > '1971-01-01';
     UPDATE notice SET created_at = created_at - $1::interval, updated_at = updated_at - $1::interval,
