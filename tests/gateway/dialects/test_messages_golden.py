@@ -51,6 +51,15 @@ def test_a_stream_that_breaks_off_is_charged_what_came(name: str, length: int) -
     assert transcript.client.startswith(broken.client) or "stopAfterEvents" in transcript.expected
 
 
+@pytest.mark.parametrize("more", [b'"usage":{}', b'"error":{}'])
+def test_only_deltas_are_left_unread(more: bytes) -> None:
+    delta = b'{"type":"content_block_delta","delta":'
+    assert MESSAGES.skim(delta + b'"\\"usage\\" \\"error\\" \\"response\\""}')
+    assert not MESSAGES.skim(delta + b'"x",' + more + b"}")
+    assert not MESSAGES.skim(b'{"type":"error","delta":"x"}')
+    assert sum(MESSAGES.skim(line[6:]) for line in load("messages", "stream").upstream.splitlines()) == 3
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_raising(data: bytes) -> None:
     assert isinstance(MESSAGES.read_event(SseEvent(data, data, b"")), Reading)

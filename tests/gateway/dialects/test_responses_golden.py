@@ -51,6 +51,15 @@ def test_a_stream_that_breaks_off_is_charged_what_came(name: str, length: int) -
     assert transcript.client.startswith(broken.client) or "stopAfterEvents" in transcript.expected
 
 
+@pytest.mark.parametrize("more", [b'"error":{}', b'"response":{}'])
+def test_only_deltas_are_left_unread(more: bytes) -> None:
+    delta = b'{"type":"response.output_text.delta","delta":'
+    assert RESPONSES.skim(delta + b'"\\"usage\\" \\"error\\" \\"response\\""}')
+    assert not RESPONSES.skim(delta + b'"x",' + more + b"}")
+    assert not RESPONSES.skim(b'{"type":"error","delta":"x"}')
+    assert sum(RESPONSES.skim(line[6:]) for line in load("responses", "stream").upstream.splitlines()) == 3
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_raising(data: bytes) -> None:
     assert isinstance(RESPONSES.read_event(SseEvent(data, data, b"")), Reading)

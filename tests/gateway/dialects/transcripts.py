@@ -106,6 +106,10 @@ def replay(dialect: Dialect, transcript: Transcript, chunks: list[bytes]) -> Rep
     stop_after = transcript.expected.get("stopAfterEvents", len(events))
     passed: list[SseEvent] = events[:stop_after]
     readings = [dialect.read_event(event) for event in passed]
+    for event, reading in zip(passed, readings, strict=True):
+        if dialect.skim(event.data):
+            assert reading == Reading(reading.produced)
+            assert reading.produced.extra_tokens + len(reading.produced.text.encode()) <= len(event.data)
     for reading in readings:
         meter.add(reading)
     client = b"".join(event.raw for event in passed)

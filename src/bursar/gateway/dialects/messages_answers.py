@@ -29,6 +29,7 @@ HIDDEN_BYTES_PER_TOKEN: Final = 5
 _RESULTS: Final = "_tool_result"
 """Blocks of what a tool run by the provider has found: input of the next round, not output."""
 
+_DELTAS: Final = (b'{"type":"content_block_delta",', b'{"type": "content_block_delta",')
 _NO_OUTPUT: Final = frozenset({"signature_delta", "citations_delta"})
 _OUTPUT_NAMES: Final = ("text", "thinking", "partial_json", "content", "input", "name")
 
@@ -90,6 +91,11 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # --- readings --------------------------------------------------------------------------------------------------------
+
+
+def is_only_output(data: bytes) -> bool:
+    """A delta of a block. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
+    return data.startswith(_DELTAS) and b'"usage"' not in data and b'"error"' not in data
 
 
 def read_event(event: SseEvent) -> Reading:

@@ -26,6 +26,8 @@ _NO_OUTPUT: Final = frozenset(
 )
 """Deltas that are no text of the model's, or repeat it."""
 
+_DELTAS: Final = (b'{"type":"response.output_text.delta",', b'{"type": "response.output_text.delta",')
+
 _TEXTS: Final = ("arguments", "input", "code", "name")
 """Members of an output item whose strings the model has written; `content` and `summary` hold parts."""
 
@@ -72,6 +74,11 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # --- readings --------------------------------------------------------------------------------------------------------
+
+
+def is_only_output(data: bytes) -> bool:
+    """A delta of text. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
+    return data.startswith(_DELTAS) and b'"response"' not in data and b'"error"' not in data
 
 
 def read_event(event: SseEvent) -> Reading:
