@@ -110,8 +110,9 @@ class Ledger:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         gone = LedgerUnavailable("the ledger is shutting down")
         self._intake.empty(gone)
-        for entry in chain.from_iterable(self._begun.values()):
+        for entry in self._all_begun():
             entry.fail(gone)
+        self._begun.clear()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
