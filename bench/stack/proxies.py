@@ -19,6 +19,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from bench.bare_proxy import proxy_over
 from bench.stack.raw import CLIENT, serve_raw
 from bench.stack.raw import FORWARDED as RAW_FORWARDED
 from bench.stack.raw import TARGET as RAW_TARGET
@@ -29,6 +30,7 @@ STREAM_TYPE = "text/event-stream"
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Scope = MutableMapping[str, Any]
+PROXIES = frozenset({"proxy", "own_client_proxy"})
 state: dict[str, Any] = {}
 gc.freeze()
 gc.set_threshold(50_000, 50, 100)
@@ -214,6 +216,9 @@ class BareRsgi:
 rsgi_app = BareRsgi()
 
 
+own_client_proxy = proxy_over(CLIENT, RAW_TARGET)
+
+
 def target_name(target: str) -> str:
     return "bench.bare_proxy:proxy" if target == "proxy" else f"bench.stack.proxies:{target}"
 
@@ -232,7 +237,7 @@ def serve_uvicorn(target: str, port: int) -> None:
         http="httptools",
         ws="none",
         proxy_headers=False,
-        lifespan="off" if target == "proxy" else "on",
+        lifespan="off" if target in PROXIES else "on",
     )
 
 
@@ -244,7 +249,7 @@ def serve_granian(target: str, port: int) -> None:
         target_name(target),
         address="127.0.0.1",
         port=port,
-        interface={"rsgi_app": Interfaces.RSGI, "proxy": Interfaces.ASGINL}.get(target, Interfaces.ASGI),
+        interface={"rsgi_app": Interfaces.RSGI, "own_client_proxy": Interfaces.ASGINL}.get(target, Interfaces.ASGI),
         workers=1,
         loop=Loops.uvloop,
         factory=target == "starlette_app",
@@ -266,8 +271,9 @@ KINDS: dict[str, Callable[[int], object]] = {
     "aiohttp low level + own client": lambda port: uvloop.run(
         serve_aiohttp(port, routed=False, handler=aiohttp_own_client)
     ),
-    "granian ASGI + own client": lambda port: serve_granian("proxy", port),
-    "uvicorn ASGI + own client": lambda port: serve_uvicorn("proxy", port),
+    "granian ASGI + own client": lambda port: serve_granian("own_client_proxy", port),
+    "uvicorn ASGI + own client": lambda port: serve_uvicorn("own_client_proxy", port),
+    "uvicorn ASGI + UpstreamClient": lambda port: serve_uvicorn("proxy", port),
     "own server + own client": lambda port: uvloop.run(serve_raw(port)),
 }
 

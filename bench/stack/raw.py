@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import httptools
 
-from bursar.gateway.upstream_http import Target, UpstreamClient
+from bench.stack.own_client import OwnClient, OwnTarget
 
-TARGET = Target.parse(os.environ.get("BENCH_UPSTREAM", "http://127.0.0.1:9100") + "/v1/chat/completions")
+TARGET = OwnTarget.parse(os.environ.get("BENCH_UPSTREAM", "http://127.0.0.1:9100") + "/v1/chat/completions")
 FORWARDED = [(b"content-type", b"application/json"), (b"authorization", b"Bearer sk-bench")]
-CLIENT = UpstreamClient()
+CLIENT = OwnClient()
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 

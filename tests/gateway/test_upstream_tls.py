@@ -58,8 +58,10 @@ async def test_tls_is_spoken_and_verified(tmp_path: Path) -> None:
     target = Target.parse(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     trusting = UpstreamClient(ssl_context=ssl.create_default_context(cafile=str(tmp_path / "cert.pem")))
     assert await fetch(trusting, target) == (200, b"{}")
+    doubting = UpstreamClient()
     with pytest.raises(UpstreamFault) as caught:
-        await fetch(UpstreamClient(), target)
+        await fetch(doubting, target)
     assert (caught.value.stage, caught.value.reason) == (FaultStage.CONNECT, FaultReason.TLS)
     await trusting.aclose()
+    await doubting.aclose()
     server.close()

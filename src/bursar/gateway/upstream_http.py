@@ -1,20 +1,28 @@
-"""The HTTP/1.1 client that carries calls to upstreams.
+"""The HTTP/1.1 client that carries calls to upstreams: aiohttp's, behind the few methods that the relay needs.
 
-Small on purpose: `httptools` parses (llhttp, Node's parser), asyncio connects and encrypts; here are only the
-pool, the time-outs, back-pressure and the faults. Why not a ready client: docs/decisions/0004-http-stack.md.
+It follows no redirect, decodes no body (it asks for identity), keeps no cookie, sends no header that it was not told
+to, and never sends a request twice. Why aiohttp: docs/decisions/0004-http-stack.md.
 
-It never follows a redirect, never decodes a body (it asks for identity), and never sends a request twice.
+Forward proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment hold, read once per origin; never for
+this machine itself. aiohttp's own `trust_env` is off: it asks the environment in a thread on every call, and would
+take passwords from a `.netrc`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
-from typing import cast
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, Final, cast
 
-import httptools
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.tracing import Trace
 
 from bursar.gateway.upstream_target import (
     FaultReason,
@@ -36,58 +44,85 @@ __all__ = [
     "UpstreamFault",
 ]
 
-MAX_HEAD_BYTES = 64 * 1024
-PAUSE_ABOVE_BYTES = 256 * 1024
-DEFAULT_BODY_LIMIT_BYTES = 64 * 1024 * 1024
-_BODILESS = frozenset({204, 304})
+MAX_HEAD_LINE_BYTES: Final = 64 * 1024
+DEFAULT_BODY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+WRITTEN_AT_ONCE_BYTES: Final = 64 * 1024
+"""Bodies up to this size are handed to the connection in one go (aiohttp's own mark); larger ones wait until the
+upstream reads them, which its time-out for silence does not cover."""
+
+_IDENTITY: Final = ("accept-encoding", "identity")
+_NEVER_ADDED: Final = ("accept", "content-type", "user-agent")
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SWITCHING_PROTOCOLS: Final = 101
+
+_FAULTS: Final[tuple[tuple[type[BaseException], FaultStage | None, FaultReason], ...]] = (
+    # The first that fits. Those with a stage of their own happen before anything of a request is sent.
+    (aiohttp.ConnectionTimeoutError, FaultStage.CONNECT, FaultReason.TIMEOUT),
+    (aiohttp.ClientConnectorSSLError, FaultStage.CONNECT, FaultReason.TLS),
+    (aiohttp.ClientConnectorCertificateError, FaultStage.CONNECT, FaultReason.TLS),
+    (aiohttp.ClientHttpProxyError, FaultStage.CONNECT, FaultReason.REFUSED),
+    (aiohttp.ClientConnectorError, FaultStage.CONNECT, FaultReason.REFUSED),
+    (TimeoutError, None, FaultReason.TIMEOUT),
+    (aiohttp.ClientResponseError, None, FaultReason.PROTOCOL),
+    (Exception, None, FaultReason.RESET),
+)
 
 
 class UpstreamAnswer:
     """An answer whose head has arrived. Close it in a `finally`."""
 
     __slots__ = (
-        "_buffered_bytes",
-        "_chunks",
-        "_complete",
-        "_connection",
+        "_closed",
+        "_content",
         "_fault",
-        "_head_done",
-        "_until_close",
-        "_waiter",
+        "_response",
+        "_reused",
+        "_transport",
         "content_type",
         "headers",
         "status",
     )
 
-    def __init__(self, connection: _Connection) -> None:
+    _response: aiohttp.ClientResponse
+
+    def __init__(self) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.content_type = b""
-        self._connection: _Connection | None = connection
-        self._chunks: list[bytes] = []
-        self._buffered_bytes = 0
-        self._head_done = self._complete = self._until_close = False
+        self._content: aiohttp.StreamReader | None = None
+        self._transport: asyncio.Transport | None = None
+        self._reused = False
+        self._closed = False
         self._fault: UpstreamFault | None = None
-        self._waiter: asyncio.Future[None] | None = None
+
+    def _begin(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = [(name.lower(), value) for name, value in response.raw_headers]
+        self.content_type = next((value for name, value in self.headers if name == b"content-type"), b"")
+        self._response = response
+        self._content = response.content
 
     async def next_chunk(self) -> bytes:
         """What has arrived and was not read yet, joined; waits for something; empty at the body's end.
 
         Raise UpstreamFault where the body broke off, after everything that did arrive was read.
         """
-        while not self._chunks:
-            if self._fault is not None:
-                raise self._fault
-            if self._complete:
-                return b""
-            await self._wait()
-        chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
-        self._buffered_bytes = 0
-        if self._connection is not None:
-            self._connection.resume()
-        return data
+        if self._fault is not None:
+            raise self._fault
+        content = self._content
+        assert content is not None
+        try:
+            return await content.readany()
+        except Exception as error:
+            if self._closed:
+                self._fault = UpstreamFault(FaultStage.BODY, FaultReason.CLOSED)
+                raise self._fault from None
+            self._fault = _fault(error, FaultStage.BODY, reused=self._reused)
+            # The reader remembers its fault first and what came before it second: the other way round here.
+            content.set_exception(cast(Any, None))
+            if left := content.read_nowait():
+                return left
+            raise self._fault from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; the upstream is slowed down to the reader's speed."""
@@ -111,176 +146,24 @@ class UpstreamAnswer:
 
         May be called twice, and while another task reads: that one gets a fault with reason CLOSED.
         """
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.finish(self)
-            if not self._complete:
-                self._fail(FaultReason.CLOSED)
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, reason: FaultReason, detail: str = "", *, reused: bool = False) -> None:
-        if self._fault is None and not self._complete:
-            stage = FaultStage.BODY if self._head_done else FaultStage.HEAD
-            self._fault = UpstreamFault(stage, reason, detail, reused=reused)
-            self._wake()
-
-
-class _Connection(asyncio.Protocol):
-    """One connection; serves one exchange at a time."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, client: UpstreamClient, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
-        self.client = client
-        self.origin = origin
-        self.loop = loop
-        self.answer: UpstreamAnswer | None = None
-        self.served = 0
-        self.idle_since_seconds = 0.0
-        self._parser = httptools.HttpResponseParser(self)
-        self._reusable = False
-        self._paused = False
-        self._head_bytes = 0
-        self._timeout_seconds = 0.0
-        self._last_byte_seconds = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self, request: bytes, timeout_seconds: float) -> UpstreamAnswer:
-        self.answer = UpstreamAnswer(self)
-        self.served += 1
-        self._reusable = False
-        self._head_bytes = 0
-        self._timeout_seconds = timeout_seconds
-        self._last_byte_seconds = self.loop.time()
-        self._timer = self.loop.call_later(timeout_seconds, self._look_for_silence)
-        self.transport.write(request)
-        return self.answer
-
-    def finish(self, answer: UpstreamAnswer) -> None:
-        if self.answer is not answer:
+        if self._closed:
             return
-        self.answer = None
-        if self._timer is not None:
-            self._timer.cancel()
-        # A request that was answered before it was read to its end leaves bytes behind: not reusable.
-        if answer._complete and self._reusable and not self.transport.get_write_buffer_size():
-            self.resume()
-            self.client._keep(self)
-        else:
-            self.transport.abort()
+        self._closed = True
+        if not self._response.closed:
+            self._cut()
+            self._response.close()
 
-    def resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._last_byte_seconds = self.loop.time()
-            self.transport.resume_reading()
+    def _cut(self) -> None:
+        """To be closed, a connection would wait until the upstream has read all of the request."""
+        if self._transport is not None:
+            self._transport.abort()
 
-    def _look_for_silence(self) -> None:
-        """One timer per exchange, moved on by what arrived; our own back-pressure is no silence of theirs."""
-        if self.answer is None:
-            return
-        left = self._last_byte_seconds + self._timeout_seconds - self.loop.time()
-        if self._paused or self.answer._complete:
-            left = self._timeout_seconds
-        if left <= 0.001:
-            self.answer._fail(FaultReason.TIMEOUT, f"silent for {self._timeout_seconds:g} seconds")
-            self.transport.abort()
-        else:
-            self._timer = self.loop.call_later(left, self._look_for_silence)
-
-    # What asyncio calls ---------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
-
-    def data_received(self, data: bytes) -> None:
-        answer = self.answer
-        if answer is None:
-            self.transport.abort()  # nobody asked
-            return
-        self._last_byte_seconds = self.loop.time()
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._reusable = False
-            answer._fail(FaultReason.PROTOCOL, str(error))
-            answer._wake()  # an error after the answer's end is no fault of the answer
-            self.transport.abort()
-            return
-        if not answer._head_done:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                answer._fail(FaultReason.TOO_LARGE, "head")
-                self.transport.abort()
-        elif answer._buffered_bytes > PAUSE_ABOVE_BYTES and not self._paused and not answer._complete:
-            self._paused = True
-            self.transport.pause_reading()
-        answer._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._reusable = False
-        self.client._forget(self)
-        answer = self.answer
-        if answer is None:
-            return
-        if answer._until_close and exc is None and answer._fault is None:
-            answer._complete = True
-            answer._wake()
-        else:
-            answer._fail(FaultReason.RESET, str(exc or ""), reused=self.served > 1)
-
-    # What the parser calls ------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        if self.answer is not None and self.answer._complete:
-            raise httptools.HttpParserInvalidStatusError("an answer too many")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        answer = self.answer
-        if answer is None or answer._head_done:
-            return  # a trailer
-        name = name.lower()
-        answer.headers.append((name, value))
-        if name == b"content-type":
-            answer.content_type = value
-
-    def on_headers_complete(self) -> None:
-        answer = self.answer
-        if answer is None:
-            return
-        status = self._parser.get_status_code()
-        if status < 200:
-            answer.headers.clear()  # an interim answer: the real one follows
-            answer.content_type = b""
-            return
-        names = {name for name, _ in answer.headers}
-        answer.status = status
-        answer._until_close = (
-            b"content-length" not in names and b"transfer-encoding" not in names and status not in _BODILESS
-        )
-        answer._head_done = True
-
-    def on_body(self, body: bytes) -> None:
-        answer = self.answer
-        if answer is not None and not answer._complete:
-            answer._chunks.append(body)
-            answer._buffered_bytes += len(body)
-
-    def on_message_complete(self) -> None:
-        answer = self.answer
-        if answer is not None and answer._head_done:
-            answer._complete = True
-            self._reusable = self._parser.should_keep_alive()
+    def _lost(self) -> None:
+        """The connection is gone, and aiohttp has told the body's reader so, but for one case: what cannot be parsed
+        in the middle of a body. Without this the reader would wait for ever."""
+        content = self._content
+        if content is not None and not content.is_eof() and content.exception() is None:
+            content.set_exception(_malformed(self._response))
 
 
 class UpstreamClient:
@@ -294,16 +177,14 @@ class UpstreamClient:
         *,
         connect_timeout_seconds: float = 10.0,
         idle_timeout_seconds: float = 30.0,
-        max_idle_per_origin: int = 256,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle_timeout_seconds = idle_timeout_seconds
-        self._max_idle = max_idle_per_origin
         self._ssl_context = ssl_context
-        self._idle: dict[Origin, deque[_Connection]] = {}
-        self._sweep: asyncio.TimerHandle | None = None
+        self._opened: aiohttp.ClientSession | None = None
         self._closed = False
+        self._proxies: dict[Origin, str | None] = {}
 
     async def send(
         self,
@@ -317,83 +198,144 @@ class UpstreamClient:
         """Send one request; return when the answer's head is there. Raise UpstreamFault.
 
         `host`, `content-length` and `accept-encoding: identity` are added. Cancelled, it cuts the connection.
-        Any method but HEAD, whose answers end differently.
+        Any method but HEAD, whose answers end differently. Raise ValueError for a header that would smuggle a line.
         """
-        request = target.head(method, headers, len(body)) + body
-        connection = self._take(target.origin) or await self._connect(target.origin)
-        answer = connection.start(request, timeout_seconds)
+        answer = UpstreamAnswer()
+        _under_way.set(answer)
         try:
-            while not answer._head_done:
-                if answer._fault is not None:
-                    raise answer._fault
-                await answer._wait()
+            if len(body) <= WRITTEN_AT_ONCE_BYTES:
+                response = await self._request(target, headers, body, method, timeout_seconds)
+            else:
+                async with asyncio.timeout(self._connect_timeout_seconds + timeout_seconds):
+                    response = await self._request(target, headers, body, method, timeout_seconds)
+        except (aiohttp.ClientError, OSError, _Lost) as error:
+            answer._cut()
+            raise _fault(error, FaultStage.HEAD, reused=answer._reused) from error
         except BaseException:
-            answer.close()
+            answer._cut()
             raise
+        answer._begin(response)
+        if answer.status == _SWITCHING_PROTOCOLS:
+            answer.close()
+            raise UpstreamFault(FaultStage.HEAD, FaultReason.PROTOCOL, "it switches protocols", reused=answer._reused)
         return answer
 
+    async def _request(
+        self, target: Target, headers: Sequence[Header], body: bytes, method: bytes, timeout_seconds: float
+    ) -> aiohttp.ClientResponse:
+        session = self._opened or self._open()
+        # aiohttp repeats a request whose connection was lost, unless it is a POST (RFC 9110, 9.2.2: idempotent ones).
+        once = () if method == b"POST" else (_only_once,)
+        return await session.request(
+            method.decode(),
+            target.url,
+            headers=[*((name.decode(), value.decode("utf-8", "replace")) for name, value in headers), _IDENTITY],
+            data=body or None,
+            allow_redirects=False,
+            proxy=self._proxy(target.origin),
+            timeout=_timeout(self._connect_timeout_seconds, timeout_seconds),
+            middlewares=once,
+        )
+
     async def aclose(self) -> None:
-        """Close what is idle; exchanges that run end by themselves, their connections are not kept."""
+        """Close every connection, also those of exchanges that still run."""
         self._closed = True
-        if self._sweep is not None:
-            self._sweep.cancel()
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.transport.close()
-        self._idle.clear()
+        if self._opened is not None:
+            await self._opened.close()
 
-    async def _connect(self, origin: Origin) -> _Connection:
-        loop = asyncio.get_running_loop()
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise UpstreamFault(FaultStage.CONNECT, FaultReason.CLOSED)
+        self._opened = aiohttp.ClientSession(
+            connector=_Connector(limit=0, keepalive_timeout=self._idle_timeout_seconds, ssl=self._ssl_context or True),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_field_size=MAX_HEAD_LINE_BYTES,
+            max_line_size=MAX_HEAD_LINE_BYTES,
+            skip_auto_headers=_NEVER_ADDED,
+        )
+        return self._opened
+
+    def _proxy(self, origin: Origin) -> str | None:
         try:
-            async with asyncio.timeout(self._connect_timeout_seconds):
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(self, origin, loop),
-                    origin.host,
-                    origin.port,
-                    ssl=self._tls() if origin.tls else None,
-                )
-        except TimeoutError as error:
-            raise UpstreamFault(FaultStage.CONNECT, FaultReason.TIMEOUT) from error
-        except ssl.SSLError as error:
-            raise UpstreamFault(FaultStage.CONNECT, FaultReason.TLS, str(error)) from error
-        except OSError as error:
-            raise UpstreamFault(FaultStage.CONNECT, FaultReason.REFUSED, str(error)) from error
-        return connection
+            return self._proxies[origin]
+        except KeyError:
+            proxy = None
+            if origin.host not in _THIS_MACHINE and not urllib.request.proxy_bypass(origin.host):
+                proxy = urllib.request.getproxies().get("https" if origin.tls else "http")
+            self._proxies[origin] = proxy
+            return proxy
 
-    def _tls(self) -> ssl.SSLContext:
-        if self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context()
-            self._ssl_context.set_alpn_protocols(["http/1.1"])
-        return self._ssl_context
 
-    def _take(self, origin: Origin) -> _Connection | None:
-        connections = self._idle.get(origin)
-        while connections:
-            connection = connections.pop()
-            if not connection.transport.is_closing():
-                return connection
-        return None
+_under_way: Final[ContextVar[UpstreamAnswer]] = ContextVar("upstream_answer")
+"""The answer that the current task is getting a connection for."""
 
-    def _keep(self, connection: _Connection) -> None:
-        connections = self._idle.setdefault(connection.origin, deque())
-        if self._closed or connection.transport.is_closing() or len(connections) >= self._max_idle:
-            connection.transport.close()
-            return
-        connection.idle_since_seconds = connection.loop.time()
-        connections.append(connection)
-        if self._sweep is None:
-            self._sweep = connection.loop.call_later(self._idle_timeout_seconds / 2, self._sweep_idle, connection.loop)
 
-    def _forget(self, connection: _Connection) -> None:
-        connections = self._idle.get(connection.origin)
-        if connections is not None and connection in connections:
-            connections.remove(connection)
+class _Connector(aiohttp.TCPConnector):
+    """The pool of connections; it knows which one serves which answer, and hands out none that has something unread."""
 
-    def _sweep_idle(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close from the left what nobody used for long: the pool is a stack, its left end the oldest."""
-        oldest = loop.time() - self._idle_timeout_seconds
-        for connections in self._idle.values():
-            while connections and connections[0].idle_since_seconds <= oldest:
-                connections.popleft().transport.close()
-        again = any(self._idle.values())
-        self._sweep = loop.call_later(self._idle_timeout_seconds / 2, self._sweep_idle, loop) if again else None
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._serving: dict[ResponseHandler, UpstreamAnswer] = {}
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        answer = _under_way.get()
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            assert protocol is not None
+            answer._reused = protocol in self._serving
+            if not answer._reused:
+                self._watch(protocol)
+            elif protocol.should_close:
+                # It has sent what nobody asked for, perhaps somebody else's answer.
+                connection.close()
+                continue
+            answer._transport = connection.transport
+            self._serving[protocol] = answer
+            return connection
+
+    def _watch(self, protocol: ResponseHandler) -> None:
+        def lost(closed: asyncio.Future[None]) -> None:
+            closed.exception()
+            answer = self._serving.pop(protocol, None)
+            if answer is not None:
+                answer._lost()
+
+        closed = protocol.closed
+        assert closed is not None
+        closed.add_done_callback(lost)
+
+
+class _Lost(Exception):
+    """A connection was lost, told in a way that aiohttp does not take for an invitation to try again."""
+
+
+async def _only_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        raise _Lost(str(error)) from error
+
+
+@lru_cache
+def _timeout(connect_seconds: float, silence_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_read=silence_seconds)
+
+
+def _malformed(response: aiohttp.ClientResponse) -> aiohttp.ClientResponseError:
+    return aiohttp.ClientResponseError(response.request_info, (), message="malformed body")
+
+
+def _fault(error: Exception, stage: FaultStage, *, reused: bool) -> UpstreamFault:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return UpstreamFault(stage, FaultReason.TOO_LARGE, "head", reused=reused)
+        cause = cause.__cause__
+    own_stage, reason = next((own, reason) for kind, own, reason in _FAULTS if isinstance(error, kind))
+    return UpstreamFault(own_stage or stage, reason, " ".join(str(error).split())[:200], reused=reused)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from yarl import URL
 
 Header = tuple[bytes, bytes]
 
@@ -59,11 +60,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One URL, parsed once: where to connect and the head's unchanging beginning."""
+    """One URL, parsed once, and where to connect for it."""
 
     origin: Origin
-    path: bytes
-    tail: bytes
+    url: URL
 
     @classmethod
     def parse(cls, url: str) -> Target:
@@ -74,17 +74,5 @@ class Target:
         if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
             raise ValueError(f"not a plain URL: {url!r}")
         tls = parts.scheme == "https"
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        host = parts.netloc.encode()
-        tail = b" HTTP/1.1\r\nhost: " + host + b"\r\naccept-encoding: identity\r\n"
-        return cls(Origin(parts.hostname, parts.port or (443 if tls else 80), tls), path.encode(), tail)
-
-    def head(self, method: bytes, headers: Sequence[Header], body_length_bytes: int) -> bytes:
-        """Raise ValueError where a header would smuggle a line."""
-        lines = [method, b" ", self.path, self.tail]
-        for name, value in headers:
-            if b"\n" in value or b"\r" in value or b"\0" in value or b"\n" in name or b"\r" in name or b":" in name:
-                raise ValueError(f"header {name!r} holds a line break")
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"content-length: %d\r\n\r\n" % body_length_bytes)
-        return b"".join(lines)
+        # As it was written: nothing is quoted a second time.
+        return cls(Origin(parts.hostname, parts.port or (443 if tls else 80), tls), URL(url, encoded=True))
