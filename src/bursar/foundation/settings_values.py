@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bursar.foundation.money import AmountError, parse_amount
-
 Reader = Callable[[Any], Any]
 _BOOLEANS: Final = {
     "1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False,
@@ -96,14 +94,6 @@ def decimal(minimum: Decimal, *, above: bool = False) -> Reader:
         return number
 
     return read
-
-
-def amount(value: object) -> int:
-    """Nanos of a decimal amount in quotes."""
-    try:
-        return parse_amount(value, field="", allow_zero=True)
-    except AmountError as error:
-        raise InvalidValue(error.message) from None
 
 
 def path(value: object) -> Path:
