@@ -78,7 +78,7 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
 
 def rank_of(caller: Caller) -> Rank | None:
     """What the caller is to the management API; `None` for a user key, which never reaches it."""
-    if caller.kind == "root":
+    if caller.kind == "root" or caller.operates:
         return "operator"
     if caller.kind == "service":
         return "service"

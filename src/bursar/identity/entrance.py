@@ -19,6 +19,7 @@ from bursar.foundation.problems import Problem
 from bursar.identity.access import Action, Reach, not_found, own_user_id, rank_of, reach
 from bursar.identity.lookup import as_uuid
 from bursar.identity.principal import Caller, MandateFacts
+from bursar.identity.sign_in.caller import caller_by_session
 from bursar.identity.wiring import wiring_of
 
 _BEARER: Final = HTTPBearer(
@@ -65,9 +66,9 @@ class Visitor:
 async def authenticated(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> Caller:
-    """Whoever presents a key. Raises a 401 `Problem`."""
+    """Whoever presents a key, or else a session's cookie. Raises a 401 `Problem`; by cookie a 403 or 404, too."""
     key = credentials.credentials if credentials is not None else ""
-    caller = None
+    caller = await caller_by_session(request) if credentials is None else None
     if 0 < len(key) <= LONGEST_KEY:
         caller = await wiring_of(request).authenticator.authenticate(key)
     if caller is None:

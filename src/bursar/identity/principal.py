@@ -54,14 +54,20 @@ class Caller:
 
     kind: CallerKind
     mandate: MandateFacts | None
-    """`None` only for the root key, which belongs to no mandate."""
+    """`None` only for the root key and an operator's session, which belong to no mandate."""
     key_id: UUID | None
     key_name: str | None
     person: Person | None
+    identity_id: UUID | None = None
+    """Who signed in; only of a session."""
+    operates: bool = False
+    """Whether the session is an operator's: then it belongs to no mandate, and works in all of them."""
 
     @property
     def actor(self) -> str:
         """Who it was, for the journal and the scope of idempotency keys: an id, never a name."""
         if self.key_id is not None:
             return f"key:{self.key_id}"
-        return f"user:{self.person.user_id}" if self.person is not None else self.kind
+        if self.person is not None:
+            return f"user:{self.person.user_id}"
+        return f"identity:{self.identity_id}" if self.identity_id is not None else self.kind

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from bursar.foundation.database import Database
 from bursar.identity.authenticator import Authenticator
+from bursar.identity.sign_in.desk import SignIn
 from bursar.ledger.model import Command, LimitScope, LimitSet, Outcome, Period, Rejected
 
 
@@ -46,6 +47,8 @@ class Wiring:
     public_url: str
     top_up_enabled: bool = True
     """Whether the installation has any means for people to top up by themselves."""
+    sign_in: SignIn | None = None
+    """Without it nobody signs in, and only keys open anything."""
     told_at: Callable[[UUID, UUID], Awaitable[datetime | None]] = _nobody_was_told
     """When finance was told of an account's present shortage (mandate id, account id)."""
 
