@@ -121,6 +121,7 @@ def test_what_is_output_and_what_is_not() -> None:
     assert delta(type="compaction_delta", content="so far") == ("so far", 0)
     assert delta(type="signature_delta", signature="Eq") == ("", 0)
     assert delta(type="citations_delta", citation={"cited_text": "x"}) == ("", 0)
+    assert delta(type=["new"], text="a") == ("a", 0)
     start = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     assert produced(type="content_block_start", content_block=start) == ("look", TOOL_USE_TOKENS)
     found = {"type": "web_search_tool_result", "content": [{"title": "long", "encrypted_content": "Eq"}]}

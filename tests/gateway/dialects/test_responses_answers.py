@@ -62,6 +62,7 @@ def test_calls_that_are_charged_are_counted_in_the_output() -> None:
         {"type": "web_search_call", "action": {"type": "open_page"}},
         {"type": "web_search_call", "action": {"type": "find_in_page"}},
         {"type": "web_search_call"},
+        {"type": "web_search_call", "action": {"type": ["new"]}},
         {"type": "file_search_call"},
         {"type": "code_interpreter_call"},
         {"type": "message", "content": []},

@@ -30,7 +30,7 @@ _RESULTS: Final = "_tool_result"
 """Blocks of what a tool run by the provider has found: input of the next round, not output."""
 
 _DELTAS: Final = (b'{"type":"content_block_delta",', b'{"type": "content_block_delta",')
-_NO_OUTPUT: Final = frozenset({"signature_delta", "citations_delta"})
+_NO_OUTPUT: Final = ("signature_delta", "citations_delta")
 _OUTPUT_NAMES: Final = ("text", "thinking", "partial_json", "content", "input", "name")
 
 

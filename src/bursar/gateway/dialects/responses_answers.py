@@ -31,7 +31,7 @@ _DELTAS: Final = (b'{"type":"response.output_text.delta",', b'{"type": "response
 _TEXTS: Final = ("arguments", "input", "code", "name")
 """Members of an output item whose strings the model has written; `content` and `summary` hold parts."""
 
-_SEARCHED: Final = frozenset({None, "search"})
+_SEARCHED: Final = (None, "search")
 """OpenAI, "Pricing", "Built-in tools": searching is charged, opening a page and finding something in it is not."""
 
 
