@@ -99,9 +99,27 @@ class Client:
     gone, so that it cannot hold up a call that has to come to its end.
     """
 
-    __slots__ = ("_on_gone", "_send", "_stall_seconds", "_watch", "gone", "status")
+    __slots__ = (
+        "_loop",
+        "_on_gone",
+        "_send",
+        "_stall_seconds",
+        "_stalled",
+        "_task",
+        "_timer",
+        "_watch",
+        "_writing_since",
+        "gone",
+        "status",
+    )
 
     def __init__(self, receive: Receive, send: Send, *, stall_seconds: float, on_gone: Callable[[], None]) -> None:
+        """To be made, and written to, in the task that serves the call."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing_since: float | None = None
+        self._stalled = False
         self._send = send
         self._stall_seconds = stall_seconds
         self._on_gone = on_gone
@@ -125,6 +143,8 @@ class Client:
         """The call is over: what the client does now matters no more."""
         self._watch.remove_done_callback(self._received)
         self._watch.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def start(self, status: int, headers: list[Header]) -> None:
         self.status = status
@@ -141,8 +161,25 @@ class Client:
         """Send a part of the body; waits as long as the client's connection is full."""
         if self.gone:
             return
+        self._writing_since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._stall_seconds, self._look_for_stall)
         try:
-            async with asyncio.timeout(self._stall_seconds):
-                await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        except TimeoutError:
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        except asyncio.CancelledError:
+            if not self._stalled or self._task is None or self._task.uncancel() > 0:
+                raise
             self._leave()
+        finally:
+            self._writing_since = None
+
+    def _look_for_stall(self) -> None:
+        """One timer for all writes, moved on by what went through; a write that hangs is cancelled as by a time-out."""
+        since = self._writing_since
+        stalled_seconds = 0.0 if since is None else self._loop.time() - since
+        if stalled_seconds >= self._stall_seconds:
+            if self._task is not None and not self._stalled:
+                self._stalled = True
+                self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(self._stall_seconds - stalled_seconds, self._look_for_stall)

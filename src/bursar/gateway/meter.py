@@ -148,9 +148,9 @@ class Meter:
 
     def add(self, reading: Reading) -> None:
         """Count what was read."""
-        if self._deferred:
-            self._read_deferred()
         produced, report = reading.produced, reading.report
+        if self._deferred and produced.text:
+            self._read_deferred()  # What came first is counted first.
         self._last = produced
         if produced.text:
             self._pieces.append(produced.text)

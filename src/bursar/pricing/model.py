@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 from typing import Any, Final, Literal, get_args
 from uuid import UUID, uuid5
 
@@ -142,8 +143,11 @@ class Usage:
 
     def counts(self) -> dict[str, int | str]:
         """Everything that is not zero or absent, by name: for the transfer's details."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+        return {name: value for name, value in zip(_NAMES, _VALUES(self), strict=True) if value}
 
+
+_NAMES: Final = tuple(f.name for f in fields(Usage))
+_VALUES: Final = attrgetter(*_NAMES)
 
 _PARTS: Final = (
     ("cached_audio_tokens", "cached_input_tokens"),

@@ -111,8 +111,7 @@ class Bounds(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRequest:
+class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its dialect has read it."""
 
     model: str
@@ -123,7 +122,7 @@ class CallRequest:
     """Whether the client itself asked for usage in the stream; if not, what only carries usage is hidden from it."""
     output_limit: int | None = None
     choices: int = 1
-    always_used: Mapping[str, int] = field(default_factory=dict)
+    always_used: Mapping[str, int] = {}
     """Counts of `Usage` that the provider charges without reporting them, such as `web_searches`."""
     rounds: int = 1
     """How often the model may take in its context within this call, each time billed: tools that the provider runs,
