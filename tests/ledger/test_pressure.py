@@ -30,7 +30,7 @@ from tests.ledger.books_support import Mandate, create_mandate
 from tests.ledger.conftest import NewLedger
 from tests.ledger.patience import no_hold_is_left, until
 
-PATIENT = EngineLimits(queue_seconds=60, answer_seconds=60, settle_delay_seconds=0)
+PATIENT = EngineLimits(queue_seconds=60, answer_seconds=60, wait_for_held_seconds=0.2, settle_delay_seconds=0)
 
 
 @asynccontextmanager
