@@ -16,13 +16,14 @@ from bursar.gateway.dialects.responses import RESPONSES
 from bursar.gateway.dialects.seam import Dialect, Edits, GatewayFault
 from tests.pricing.samples import priced
 
-WORDS = (
+TEXT = (
     "text image document tool_result base64 url content web_search_20250305 bash_20250124 message input_image enabled "
     "input_file reasoning web_search namespace data:image/png;base64,iVBOR user type role source data tools max_uses "
     "name input output image_url detail id budget_tokens edits environment container results result messages system "
     "thinking context_management stream instructions max_output_tokens max_tool_calls speed service_tier max_tokens "
     "previous_response_id"
-).split()
+)
+WORDS = TEXT.split()
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(WORDS) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
