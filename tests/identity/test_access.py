@@ -84,7 +84,7 @@ async def test_every_route_lets_in_whom_the_table_says(api: Api, keys: dict[str,
     mandate = keys["mandate"].rsplit("/", 1)[1]
     for method, path, (action,) in ROUTES:
         wanted = path.replace("{mandateId}", mandate)
-        for name in ("{userId}", "{keyId}", "{holdId}", "{limitId}"):
+        for name in ("{userId}", "{keyId}", "{holdId}", "{limitId}", "{voucherId}", "{transferId}"):
             wanted = wanted.replace(name, NOBODY)
         body: dict[str, str] | None = {} if method in ("POST", "PATCH", "PUT") else None
         across_mandates = "{mandateId}" not in path

@@ -16,6 +16,7 @@ from bursar.billing import routes as billing_routes
 from bursar.billing.docs_page import docs_page
 from bursar.foundation.ids import new_id
 from bursar.foundation.logs import current_request_id, request_id
+from bursar.foundation.origin import Origin, from_origin
 from bursar.foundation.problem_responses import install_problem_handlers, problem_response
 from bursar.foundation.problems import Problem
 from bursar.identity import routes as identity_routes
@@ -106,8 +107,19 @@ class _Frame:
                     message["headers"] = [*headers, (b"x-request-id", own_id.encode())]
             await send(message)
 
-        with request_id(own_id):
+        with request_id(own_id), from_origin(_origin(scope, own_id)):
             await self.app(scope, _bounded(receive), send_with_id)
+
+
+def _origin(scope: Scope, own_id: str) -> Origin:
+    """Where the request comes from; who asks is told once that is known."""
+    client = scope.get("client")
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), None)
+    return Origin(
+        ip=None if client is None else client[0],
+        user_agent=None if agent is None else agent.decode("latin-1"),
+        request_id=own_id,
+    )
 
 
 def _bounded(receive: Receive) -> Receive:

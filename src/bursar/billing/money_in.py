@@ -14,10 +14,10 @@ from bursar.foundation.ids import new_id, pool_account_id, wallet_account_id
 from bursar.foundation.money import format_amount
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity.access import not_found
+from bursar.identity.audit import note_money_origin
 from bursar.identity.departure import Submits
 from bursar.identity.lookup import as_uuid, find_person, is_external_id
 from bursar.ledger.model import (
-    Command,
     IdempotencyKey,
     MoveToWallet,
     Outcome,
@@ -67,7 +67,7 @@ async def post_money(
         user_id=user_id,
         idempotency=idempotency,
     )
-    return await _posted(ledger, command)
+    return await _posted(database, ledger, command)
 
 
 async def move_to_wallet(
@@ -103,7 +103,7 @@ async def move_to_wallet(
         actor=actor,
         idempotency=idempotency,
     )
-    return await _posted(ledger, command)
+    return await _posted(database, ledger, command)
 
 
 async def user_of(database: Database, mandate_id: UUID, user: str, field: str = "userId") -> UUID:
@@ -127,7 +127,8 @@ async def _wallet_owner(database: Database, mandate_id: UUID, user: str) -> UUID
     return await user_of(database, mandate_id, user)
 
 
-async def _posted(ledger: Submits, command: Command) -> Posted:
+async def _posted(database: Database, ledger: Submits, command: Post | MoveToWallet) -> Posted:
+    await note_money_origin(database, command.mandate_id, command.transfer_id)
     outcome = await ledger.submit(command)
     if isinstance(outcome, Posted):
         return outcome

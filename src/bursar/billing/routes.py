@@ -12,9 +12,20 @@ from bursar.billing import (
     routes_money,
     routes_notices,
     routes_settings,
+    routes_statements,
     routes_transfers,
+    routes_vouchers,
 )
 
 router: Final = APIRouter()
-for _part in (routes_settings, routes_money, routes_transfers, routes_holds, routes_limits, routes_notices):
+for _part in (
+    routes_settings,
+    routes_money,
+    routes_vouchers,
+    routes_transfers,
+    routes_statements,
+    routes_holds,
+    routes_limits,
+    routes_notices,
+):
     router.include_router(_part.router)

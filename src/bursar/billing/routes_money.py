@@ -76,7 +76,7 @@ class BalanceAnswer(Answer):
     next_cursor: str | None
 
 
-async def _answer(request: Request, visitor: Visitor, posted: Posted) -> PostedAnswer:
+async def posted_answer(request: Request, visitor: Visitor, posted: Posted) -> PostedAnswer:
     """Made of what is stored and nothing else, so that a repeated request gets the very same."""
     mandate = visitor.mandate
     async with wiring_of(request).database.as_mandate(mandate.mandate_id) as connection:
@@ -117,7 +117,7 @@ async def _post(
         idempotency=key,
         is_remembered=remembered,
     )
-    return await _answer(request, visitor, posted)
+    return await posted_answer(request, visitor, posted)
 
 
 @router.post(
@@ -176,7 +176,7 @@ async def move_to_wallet(
         idempotency=key,
         is_remembered=remembered,
     )
-    return await _answer(request, visitor, posted)
+    return await posted_answer(request, visitor, posted)
 
 
 @router.get("/api/mandates/{mandateId}/balance", responses=refusals())

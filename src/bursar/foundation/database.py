@@ -23,6 +23,7 @@ from bursar.foundation import migrate
 from bursar.foundation.addresses import Address, DatabaseAddresses, embedded_addresses, external_addresses
 from bursar.foundation.embedded import EmbeddedPostgres
 from bursar.foundation.embedded_directories import EmbeddedPostgresError
+from bursar.foundation.origin import SETTING, origin_text
 from bursar.foundation.provision import DatabaseSetupError, provision_embedded, provision_external
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _SERVER_SETTINGS: Final[Mapping[str, str]] = {
 }
 _STATEMENT_TIMEOUT: Final[Mapping[str, int]] = {"app": 30, "ledger": 15}
 """Seconds, by pool. A group commit takes milliseconds; whoever waits longer waits for something broken."""
+
+_AS_MANDATE: Final = "SELECT set_config('bursar.mandate_id', $1, true), set_config($2, $3, true)"
+_AS_OPERATOR: Final = "SELECT set_config('bursar.operator', 'on', true), set_config($1, $2, true)"
 
 _log = structlog.get_logger(__name__)
 
@@ -86,14 +90,14 @@ class Database:
     async def as_mandate(self, mandate_id: UUID) -> AsyncIterator[Connection]:
         """A transaction of `bursar_app` that sees this mandate's rows and no others."""
         async with self.app_pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT set_config('bursar.mandate_id', $1, true)", str(mandate_id))
+            await connection.execute(_AS_MANDATE, str(mandate_id), SETTING, origin_text())
             yield connection
 
     @asynccontextmanager
     async def as_operator(self) -> AsyncIterator[Connection]:
         """A transaction of `bursar_app` that sees all mandates: the operator's view, and look-ups before sign-in."""
         async with self.app_pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT set_config('bursar.operator', 'on', true)")
+            await connection.execute(_AS_OPERATOR, SETTING, origin_text())
             yield connection
 
     async def connect(self, *, name: str = "listener") -> RawConnection:

@@ -35,14 +35,19 @@ class Action(StrEnum):
     CHANGE_USER_KEYS = "create and revoke user keys"
     CHANGE_MANDATE_KEYS = "create and revoke service and admin keys"
     MAKE_MONEY = "post top-ups, corrections and refunds"
+    ISSUE_VOUCHERS = "make, list and revoke vouchers"
+    REDEEM_VOUCHERS = "redeem vouchers"
     MOVE_MONEY = "move money between pool and wallets"
     READ_BALANCE = "read balances"
     READ_JOURNAL = "read transfers and usage"
+    READ_STATEMENTS = "read statements and receipts"
     READ_HOLDS = "list holds"
     HOLD_MONEY = "hold money, and settle it, by API"
     READ_LIMITS = "list limits"
     CHANGE_LIMITS = "set and delete limits"
     READ_NOTICES = "see which notices went to whom"
+    READ_AUDIT = "read the audit log"
+    READ_OPERATOR_AUDIT = "read the installation's audit log"
 
 
 _OPERATOR: Final[Mapping[Rank, Reach]] = {"operator": "all"}
@@ -65,14 +70,19 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.CHANGE_USER_KEYS: {**_OWNER, "finance": "own", "member": "own"},
     Action.CHANGE_MANDATE_KEYS: _OWNER,
     Action.MAKE_MONEY: _OPERATOR,
+    Action.ISSUE_VOUCHERS: _OPERATOR,
+    Action.REDEEM_VOUCHERS: _EVERYBODY_OWN,
     Action.MOVE_MONEY: _FINANCE,
     Action.READ_BALANCE: _EVERYBODY_OWN,
     Action.READ_JOURNAL: _EVERYBODY_OWN,
+    Action.READ_STATEMENTS: _EVERYBODY_OWN,
     Action.READ_HOLDS: _FINANCE,
     Action.HOLD_MONEY: {**_OWNER, "service": "all"},
     Action.READ_LIMITS: _FINANCE,
     Action.CHANGE_LIMITS: _FINANCE,
     Action.READ_NOTICES: _FINANCE,
+    Action.READ_AUDIT: _FINANCE,
+    Action.READ_OPERATOR_AUDIT: _OPERATOR,
 }
 
 

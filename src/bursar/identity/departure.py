@@ -9,6 +9,7 @@ import structlog
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id, pool_account_id, wallet_account_id
+from bursar.identity.audit import note_money_origin
 from bursar.identity.users import erase_user
 from bursar.ledger.model import Command, MoveToWallet, Outcome, Posted
 
@@ -61,10 +62,12 @@ async def return_rest(database: Database, ledger: Submits, mandate_id: UUID, use
             rest: int | None = await connection.fetchval(_REST, mandate_id, wallet_account_id(user_id))
         if rest is None or rest <= 0:
             return 0
+        transfer_id = new_id()
+        await note_money_origin(database, mandate_id, transfer_id)
         outcome = await ledger.submit(
             MoveToWallet(
                 mandate_id=mandate_id,
-                transfer_id=new_id(),
+                transfer_id=transfer_id,
                 account_id=pool_account_id(mandate_id),
                 wallet_id=wallet_account_id(user_id),
                 amount_nanos=-rest,

@@ -16,7 +16,7 @@ _MEANINGS: Final[dict[int, str]] = {
     412: "Changed since you read it.",
     413: "The body is too large.",
     422: "A field is not acceptable; `field` names it.",
-    429: "Enough money, but held by calls in flight: `Retry-After`.",
+    429: "Not now, but after `Retry-After`: money is held by calls in flight, or too many wrong codes were tried.",
     503: "The database does not answer: `Retry-After`.",
 }
 _ALWAYS: Final = (400, 401, 403, 404, 413, 422, 503)

@@ -15,6 +15,7 @@ from fastapi import Depends, Path
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
+from bursar.foundation.origin import acting_as
 from bursar.foundation.problems import Problem
 from bursar.identity.access import Action, Reach, not_found, own_user_id, rank_of, reach
 from bursar.identity.lookup import as_uuid
@@ -74,6 +75,7 @@ async def authenticated(
     if caller is None:
         detail = "This key is unknown, revoked or expired." if key else "Send a key: Authorization: Bearer …"
         raise Problem(401, "unauthorized", "Who is calling?", detail, headers={"www-authenticate": "Bearer"})
+    acting_as(caller.actor)
     return caller
 
 

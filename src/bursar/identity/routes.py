@@ -6,8 +6,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from bursar.identity import routes_keys, routes_mandates, routes_users
+from bursar.identity import routes_audit, routes_keys, routes_mandates, routes_users
 
 router: Final = APIRouter()
-for _part in (routes_mandates, routes_users, routes_keys):
+for _part in (routes_mandates, routes_users, routes_keys, routes_audit):
     router.include_router(_part.router)

@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
+from bursar.foundation.origin import SETTING, origin_text
 from bursar.ledger.check import is_storable
 from bursar.ledger.checkpoint import PRUNED_SPENDING
 from bursar.ledger.entry import LedgerUnavailable
@@ -31,6 +32,8 @@ ATTEMPTS: Final = 5
 PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "total")
 MAX_SCOPE_ID: Final = 300
 
+# Told to the transaction, so that the audit log knows who it was.
+_ORIGIN: Final = "SELECT set_config($1, $2, true)"
 _ZONE: Final = "SELECT time_zone, clock_timestamp() FROM mandate WHERE mandate_id = $1"
 _ACCOUNTS: Final = "SELECT account_id, version FROM account WHERE mandate_id = $1 ORDER BY account_id"
 
@@ -129,6 +132,7 @@ async def create(pool: asyncpg.Pool, limit: NewLimit) -> LimitSet | Rejected:
         if seen is None:
             return Rejected(Reason.MANDATE_NOT_ACTIVE)
         async with connection.transaction():
+            await connection.execute(_ORIGIN, SETTING, origin_text())
             return await _make(connection, limit, seen)
 
     return await _try(pool, work)
@@ -140,8 +144,10 @@ async def change(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, amount_na
         return Rejected(Reason.OUT_OF_RANGE, detail="the amount is out of range")
 
     async def work(connection: Connection) -> LimitSet | Rejected:
-        row = await connection.fetchrow(_CHANGE, mandate_id, limit_id, amount_nanos)
-        return await _answer(connection, mandate_id, row)
+        async with connection.transaction():
+            await connection.execute(_ORIGIN, SETTING, origin_text())
+            row = await connection.fetchrow(_CHANGE, mandate_id, limit_id, amount_nanos)
+            return await _answer(connection, mandate_id, row)
 
     return await _try(pool, work)
 
@@ -150,8 +156,10 @@ async def delete(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID) -> LimitS
     """End a cap. Its legs stay, so that its counters still add up."""
 
     async def work(connection: Connection) -> LimitSet | Rejected:
-        row = await connection.fetchrow(_DELETE, mandate_id, limit_id)
-        return await _answer(connection, mandate_id, row)
+        async with connection.transaction():
+            await connection.execute(_ORIGIN, SETTING, origin_text())
+            row = await connection.fetchrow(_DELETE, mandate_id, limit_id)
+            return await _answer(connection, mandate_id, row)
 
     return await _try(pool, work)
 

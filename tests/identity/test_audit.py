@@ -1,0 +1,110 @@
+"""The audit log: every change of every route is in it, with who, what, before, after and from where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from bursar.foundation.database import Database
+from tests.support.management import Api, assert_problem, mandate_id_of
+
+
+async def entries(api: Api, mandate: str, **filters: str) -> list[dict[str, Any]]:
+    """Oldest first."""
+    answer = await api.get(f"{mandate}/audit", params={"limit": 1000, **filters})
+    assert answer.status_code == 200, answer.text
+    return list(reversed(answer.json()["entries"]))
+
+
+async def test_an_entry_says_who_what_before_after_and_from_where(api: Api) -> None:
+    mandate = await api.mandate()
+    finance_id, key = await api.person_key(mandate, "finance")
+    change = {"notifyEmails": ["kasse@example.com"], "lowBalanceThreshold": "5"}
+    await api.call("PUT", f"{mandate}/billing-settings", change, key=key, headers={"User-Agent": "Fin/1.0"})
+    made = (await entries(api, mandate))[-1]
+    assert made["action"] == "billing_settings.changed"
+    assert made["object"] == mandate.rsplit("/", 1)[1]
+    keys = (await api.get(f"{mandate}/keys")).json()["keys"]
+    assert made["actor"] == f"key:{keys[0]['id']}"
+    assert keys[0]["userId"] == finance_id
+    assert made["before"] == {"notifyEmails": [], "lowBalanceThreshold": None}
+    assert made["after"] == {"notifyEmails": ["kasse@example.com"], "lowBalanceThreshold": "5.000000000"}
+    assert (made["ip"], made["userAgent"]) == ("127.0.0.1", "Fin/1.0")
+    assert made["requestId"]
+
+
+async def test_money_is_entered_with_its_transfer(api: Api) -> None:
+    mandate = await api.mandate()
+    posted = await api.top_up(mandate, "10")
+    made = (await entries(api, mandate))[-1]
+    assert (made["action"], made["object"], made["actor"]) == ("money.top_up", posted["id"], "root")
+    assert made["after"]["amount"] == "10.000000000"
+    assert made["after"]["reference"] == "by transfer"
+    assert made["ip"] == "127.0.0.1"
+
+
+async def test_neither_secrets_nor_what_must_be_erasable_are_kept(api: Api, database: Database) -> None:
+    mandate = await api.mandate()
+    anna = await api.user(mandate, "anna")
+    key = await api.key(mandate, "user", anna)
+    await api.call("PATCH", f"{mandate}/users/{anna}", {"displayName": "Anna Muster"})
+    await api.call("DELETE", f"{mandate}/users/{anna}")
+    log = await entries(api, mandate)
+    assert [each["action"] for each in log if each["object"] == anna] == [
+        "user.created",
+        "user.changed",
+        "user.deleted",
+    ]
+    async with database.as_operator() as connection:
+        stored = str([dict(row) for row in await connection.fetch("SELECT * FROM audit_entry")])
+        hashed = await connection.fetchval("SELECT secret_hash FROM api_key WHERE kind = 'user'")
+    for secret in ("anna@example.com", "Anna", key[-20:], hashed.hex()):
+        assert secret not in stored
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_entry SET actor = 'nobody'", "DELETE FROM audit_entry"])
+@pytest.mark.parametrize("role", ["app", "ledger"])
+async def test_nobody_can_change_an_entry(api: Api, database: Database, role: str, statement: str) -> None:
+    mandate = await api.mandate()
+    pool = database.app_pool if role == "app" else database.ledger_pool
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT set_config('bursar.operator', 'on', true)")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    assert [each["action"] for each in await entries(api, mandate)] == ["mandate.created"]
+
+
+async def test_a_change_that_fails_or_changes_nothing_leaves_no_entry(api: Api) -> None:
+    mandate = await api.mandate()
+    before = len(await entries(api, mandate))
+    assert (await api.call("PUT", f"{mandate}/billing-settings", {"billingModel": "POSTPAY"})).status_code == 422
+    assert (await api.call("PUT", f"{mandate}/billing-settings", {"billingModel": "PREPAY_MANDATE"})).is_success
+    assert (await api.post(f"{mandate}/refunds", {"amount": "1", "reason": "x"})).status_code == 409
+    assert len(await entries(api, mandate)) == before
+
+
+async def test_pages_and_filters(api: Api) -> None:
+    mandate = await api.mandate()
+    for amount in ("1", "2", "3"):
+        await api.top_up(mandate, amount)
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await api.get(f"{mandate}/audit", params={"limit": 2, "action": "money.top_up", **cursor})).json()
+        seen += [each["after"]["amount"][0] for each in page["entries"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    assert seen == ["3", "2", "1"]
+    assert await entries(api, mandate, actor="somebody") == []
+    assert_problem(await api.get(f"{mandate}/audit", params={"cursor": "x"}), 422, "invalid_request", "cursor")
+
+
+async def test_a_neighbour_s_entries_are_not_seen_even_without_a_where(api: Api, database: Database) -> None:
+    mandate, other = await api.mandate(), await api.mandate("Other")
+    await api.top_up(other, "1")
+    async with database.as_mandate(mandate_id_of(mandate)) as connection:
+        seen = await connection.fetch("SELECT DISTINCT mandate_id FROM audit_entry")
+    assert [row["mandate_id"] for row in seen] == [mandate_id_of(mandate)]
