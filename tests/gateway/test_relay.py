@@ -240,3 +240,25 @@ async def test_calls_without_limits_share_a_small_pool(world: World) -> None:
 
     assert await asyncio.gather(*(one() for _ in range(10))) == [200] * 10
     assert len(await world.charges()) == 10
+
+
+async def test_many_at_once_spend_no_more_than_there_is(world: World) -> None:
+    """Whoever gets an answer has paid for it; the others are told why not; nothing is left over that was affordable."""
+    one_call = 2 * INPUT_NANOS + 300 * OUTPUT_NANOS
+    await world.change_settings(exhausted_below_nanos=1)
+    await world.post(10 * one_call + 500_000)
+
+    async def one() -> int:
+        async with world.chat("hi there [[tokens=300]]", max_tokens=300) as response:
+            await response.read()
+            return response.status
+
+    statuses = await asyncio.gather(*(one() for _ in range(40)))
+    assert set(statuses) <= {200, 402, 429}
+    while await one() == 200:  # Who found the rest held by others may come back for it.
+        statuses.append(200)
+    charges = [charge["amount_nanos"] for charge in await world.charges()]
+    assert charges == [one_call] * 10
+    assert statuses.count(200) == 10
+    assert await world.balance() == 500_000
+    assert await world.open_holds() == 0
