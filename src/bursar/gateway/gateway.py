@@ -84,13 +84,13 @@ class Gateway:
         except Exception as error:
             answer, outcome = self._no(dialect, error, hold_id)
             await send_answer(send, answer)
-            self._record(dialect, None, hold_id, answer.status, outcome, began_seconds)
+            self._record(dialect, head, None, hold_id, answer.status, outcome, began_seconds)
             return
         call = Call(self.wiring, self._admission, dialect, admitted)
         client = Client(receive, send, stall_seconds=self.wiring.client_stall_seconds, on_gone=call.client_gone)
         await relay(call, client, self._settlements)
         outcome = call.ending.value if call.ending is not None else "upstream_error"
-        self._record(dialect, call, hold_id, client.status, outcome, began_seconds)
+        self._record(dialect, head, call, hold_id, client.status, outcome, began_seconds)
 
     async def _admit(self, dialect: Dialect, head: RequestHead, receive: Receive, hold_id: UUID) -> Admitted:
         """Raises `GatewayFault`, `Refused`, `ClientGone`."""
@@ -109,7 +109,14 @@ class Gateway:
         return dialect.fault(error, str(hold_id)), error.kind.code
 
     def _record(
-        self, dialect: Dialect, call: Call | None, hold_id: UUID, status: int, outcome: str, began_seconds: float
+        self,
+        dialect: Dialect,
+        head: RequestHead,
+        call: Call | None,
+        hold_id: UUID,
+        status: int,
+        outcome: str,
+        began_seconds: float,
     ) -> None:
         total_seconds = asyncio.get_running_loop().time() - began_seconds
         self.wiring.on_finished(
@@ -123,5 +130,8 @@ class Gateway:
                 outcome=outcome,
                 own_seconds=total_seconds - (call.upstream_seconds if call is not None else 0.0),
                 total_seconds=total_seconds,
+                mandate_id=call.asked.party.mandate.mandate_id if call is not None else None,
+                usage=call.meter.reported_usage if call is not None else None,
+                trace_parent=head.get(b"traceparent"),
             )
         )

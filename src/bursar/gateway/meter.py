@@ -127,6 +127,11 @@ class Meter:
         """Whether the provider has reported its usage, believable or not."""
         return self._report is not NO_USAGE
 
+    @property
+    def reported_usage(self) -> Usage | None:
+        """What the provider has reported by now, believable or not."""
+        return self._report.usage
+
     def extended(self, held_nanos: int) -> None:
         """What the hold is worth now, in all."""
         self._held_nanos = held_nanos

@@ -24,6 +24,7 @@ from bursar.gateway.upstreams import UpstreamTable
 from bursar.identity.principal import Caller, Person
 from bursar.ledger.model import Command, Outcome
 from bursar.pricing.catalogue import Catalogue
+from bursar.pricing.model import Usage
 from bursar.pricing.quote import QuoteSettings
 
 DIALECTS: Final[tuple[Dialect, ...]] = (CHAT_COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES, COUNT_TOKENS)
@@ -93,6 +94,11 @@ class CallRecord:
     """`complete`, `drained`, `stopped`, `broken`, `upstream_error`, or a refusal's reason or a fault's code."""
     own_seconds: float
     total_seconds: float
+    mandate_id: UUID | None = None
+    """`None` where nobody knows yet who calls; the usage, where the provider has reported none."""
+    usage: Usage | None = None
+    trace_parent: str | None = None
+    """The caller's `traceparent` (W3C Trace Context), as it was sent."""
 
 
 def unobserved(record: CallRecord) -> None:

@@ -119,6 +119,11 @@ class Ledger:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def queued(self) -> int:
+        """Commands that wait to be begun, for `/metrics`."""
+        return len(self._intake)
+
     # --- commands in -------------------------------------------------------------------------------------------------
 
     async def submit(self, command: Command) -> Outcome:

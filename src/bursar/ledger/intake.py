@@ -54,6 +54,9 @@ class Intake:
     def __bool__(self) -> bool:
         return bool(self.shared or self.own or self.line)
 
+    def __len__(self) -> int:
+        return len(self.shared) + sum(map(len, self.own.values()))
+
     def add(self, entry: Entry) -> None:
         """At the end. Raises `LedgerUnavailable` where too many wait already."""
         if entry.takes:
