@@ -117,21 +117,29 @@ class MoneySide:
         async with self.database.ledger_pool.acquire() as connection, connection.transaction():
             await self.rider.ride(connection, refusals, fundings, self.clock.at)
 
-    async def alert(self, mandate_id: UUID, account_id: UUID | None = None) -> dict[str, Any]:
+    async def alert(self, mandate_id: UUID, account_id: UUID | None = None, kind: str = "EXHAUSTED") -> dict[str, Any]:
         row = await self.database.ledger_pool.fetchrow(
-            "SELECT * FROM alert WHERE mandate_id = $1 AND account_id = $2", mandate_id, account_id or mandate_id
-        )
+            "SELECT * FROM alert WHERE mandate_id = $1 AND account_id = $2 AND kind = $3",
+            mandate_id, account_id or mandate_id, kind,
+        )  # fmt: skip
         return dict(row) if row is not None else {}
 
-    async def notices(self, mandate_id: UUID) -> list[dict[str, Any]]:
+    async def notices(self, mandate_id: UUID, kind: str = "EXHAUSTED") -> list[dict[str, Any]]:
         rows = await self.database.ledger_pool.fetch(
-            "SELECT * FROM notice WHERE mandate_id = $1 ORDER BY created_at, recipient", mandate_id
+            "SELECT * FROM notice WHERE mandate_id = $1 AND kind = $2 ORDER BY created_at, recipient", mandate_id, kind
         )
         return [dict(row) for row in rows]
 
-    async def states(self, mandate_id: UUID) -> list[str]:
+    async def states(self, mandate_id: UUID, kind: str = "EXHAUSTED") -> list[str]:
         """Recipient and state of every row, `"a@example.org SENT"`, oldest first."""
-        return [f"{row['recipient']} {row['state']}" for row in await self.notices(mandate_id)]
+        return [f"{row['recipient']} {row['state']}" for row in await self.notices(mandate_id, kind)]
+
+    async def inbox(self, mandate_id: UUID) -> list[dict[str, Any]]:
+        """Kind, reader and payload of every item, oldest first."""
+        rows = await self.database.ledger_pool.fetch(
+            "SELECT kind, user_id, payload FROM inbox_item WHERE mandate_id = $1 ORDER BY created_at, kind", mandate_id
+        )
+        return [dict(row) for row in rows]
 
 
 def refusal(

@@ -141,6 +141,8 @@ async def test_a_shortage_kept_silent_is_told_when_the_cooldown_ends(money: Mone
     await money.spend_all(mandate_id)
     money.clock.pass_by(minutes=10)
     await money.refuse(mandate_id)
+    await delivery.work_once()
+    assert await money.states(mandate_id, "FUNDED_AGAIN") == [f"{A} CANCELLED"], "it was not so any more"
     for _ in range(39):
         money.clock.pass_by(minutes=1)
         assert await delivery.work_once() == 0
@@ -161,7 +163,8 @@ async def test_a_silent_shortage_that_is_over_stays_silent(money: MoneySide, mai
     await money.settings(mandate_id, billing_model="UNLIMITED")
     money.clock.pass_by(hours=1)
     await delivery.work_once()
-    assert len(mail_host.received) == 1
+    assert await money.states(mandate_id) == [f"{A} SENT"]
+    assert await money.states(mandate_id, "FUNDED_AGAIN") == [f"{A} SENT"], "whoever was told hears that it is over"
     assert (await money.alert(mandate_id))["resolved_at"] == money.clock.at
 
 

@@ -13,7 +13,8 @@ import pytest
 from bursar.billing.models import LANGUAGES, Language
 from bursar.notices.catalogues import CATALOGUES
 from bursar.notices.figures import Figures
-from bursar.notices.mail import Mail, MailFacts, render
+from bursar.notices.mail import Mail, render
+from bursar.notices.wording import MailFacts
 
 MANDATE = UUID("0198abcd-1111-4222-8333-444455556666")
 ANNA = UUID("01976c00-0000-7000-8000-0000000000aa")

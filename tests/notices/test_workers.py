@@ -10,7 +10,8 @@ import pytest
 from bursar.foundation.ids import new_id
 from bursar.notices import outbox
 from bursar.notices.delivery import Delivery, DeliveryPace
-from bursar.notices.mail import Mail, MailFacts, render
+from bursar.notices.mail import Mail, render
+from bursar.notices.wording import MailFacts
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import MoneySide
 from tests.notices.worker import worker

@@ -26,11 +26,12 @@ from bursar.notices.channels.email import EmailChannel
 from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
 from bursar.notices.channels.maildir import MaildirChannel
 from bursar.notices.followup import look_again, resolve_ended
-from bursar.notices.mail import MailFacts, render
+from bursar.notices.levels import still_so
+from bursar.notices.mail import render
 from bursar.notices.mime import SenderError, read_sender
 from bursar.notices.outbox import Claimed, Ended
 from bursar.notices.retries import State, gives_up, retry_after
-from bursar.notices.rules import still_short
+from bursar.notices.wording import MailFacts
 
 if TYPE_CHECKING:
     from asyncpg import Pool
@@ -141,11 +142,14 @@ class Delivery:
 
     async def _sift(self, claimed: Sequence[Claimed]) -> list[Claimed]:
         """Rows that are still worth sending; the others are withdrawn, and shortages that have ended are closed."""
-        ended = [row for row in claimed if not still_short(row.funds, row.figures.required_nanos)]
+        ended = [row for row in claimed if not still_so(row.kind, row.funds, row.figures.required_nanos)]
         if ended:
             await resolve_ended(self._pool, [row.alert_key for row in ended], self._now and self._now())
             await self._record([_handed_back(row) for row in ended])
-        over = {row.notice_id for row in ended}
+        outdated = [row for row in claimed if row.outdated]
+        if outdated:
+            await self._record([Ended(row, "CANCELLED", error="it is not so any more") for row in outdated])
+        over = {row.notice_id for row in (*ended, *outdated)}
         unlisted = [row for row in claimed if not row.listed and row.notice_id not in over]
         if unlisted:
             error = "the settings no longer name this recipient"

@@ -6,7 +6,7 @@ No names: who somebody is, is looked up when a mail is written, and is forgotten
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -25,6 +25,8 @@ class Figures:
     available_nanos: int
     user_id: UUID | None
     key_id: UUID | None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What one kind says beside: when money will end, which limit it is. Plain JSON."""
 
     @classmethod
     def of(cls, alert: Alert, users: int) -> Self:
@@ -50,6 +52,7 @@ class Figures:
             "availableNanos": self.available_nanos,
             "userId": None if self.user_id is None else str(self.user_id),
             "keyId": None if self.key_id is None else str(self.key_id),
+            **({"more": dict(self.more)} if self.more else {}),
         }
 
     @classmethod
@@ -63,4 +66,5 @@ class Figures:
             available_nanos=payload["availableNanos"],
             user_id=None if user_id is None else UUID(user_id),
             key_id=None if key_id is None else UUID(key_id),
+            more=payload.get("more") or {},
         )

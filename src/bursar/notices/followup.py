@@ -16,8 +16,9 @@ import structlog
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.notices import store
+from bursar.notices.levels import still_so
 from bursar.notices.rider import apply
-from bursar.notices.rules import Verdict, due, funded, still_short, told_nobody
+from bursar.notices.rules import Verdict, due, funded, told_nobody
 from bursar.notices.store import AlertKey, Watched
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ async def resolve_ended(pool: Pool, keys: Iterable[AlertKey], at: datetime | Non
 
 
 def _lasts(seen: Watched) -> bool:
-    return seen.wanted and still_short(seen.funds, seen.alert.required_nanos)
+    return seen.wanted and still_so(seen.alert.kind, seen.funds, seen.alert.required_nanos)
 
 
 async def _moment(connection: Connection, at: datetime | None) -> datetime:

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
-from bursar.notices import store
+from bursar.notices import again, store
 from bursar.notices.figures import Figures
+from bursar.notices.kinds import EXHAUSTED
 from bursar.notices.retries import State
 from bursar.notices.rules import Funds, accepted, told_nobody
 from bursar.notices.store import AlertKey
@@ -45,6 +46,8 @@ class Claimed:
     funds: Funds | None
     listed: bool
     """Whether the mandate's settings still want this recipient to be told of this account."""
+    outdated: bool
+    """Whether what it says is not true any more, for another reason than the account's money."""
     mandate_name: str
     currency: str
     language: str
@@ -100,12 +103,23 @@ _CLAIM: Final = """
            coalesce(terms.language, mandate.language) AS language,
            terms.billing_model, coalesce(terms.notify_cooldown_seconds, 3600) AS cooldown_seconds,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
-           coalesce(taken.recipient = ANY (terms.notify_emails)
-                    AND (taken.account_id = taken.mandate_id OR terms.notify_wallet_exhausted), false) AS listed,
+           CASE WHEN taken.kind = 'EXHAUSTED'
+                THEN coalesce(taken.recipient = ANY (terms.notify_emails)
+                              AND (taken.account_id = taken.mandate_id OR terms.notify_wallet_exhausted), false)
+                ELSE coalesce(taken.recipient = ANY (terms.notify_emails), false)
+                     OR EXISTS (SELECT FROM app_user AS reader WHERE reader.mandate_id = taken.mandate_id
+                                   AND reader.email = taken.recipient AND reader.deleted_at IS NULL)
+                END AS listed,
+           taken.kind = 'FUNDED_AGAIN' AND EXISTS (
+               SELECT FROM alert AS short
+                WHERE short.mandate_id = taken.mandate_id AND short.kind = 'EXHAUSTED'
+                  AND short.account_id = taken.account_id AND short.shortage_id IS NOT NULL
+                  AND short.resolved_at IS NULL) AS outdated,
+           last_told.payload AS last_payload, last_told.sent_at AS last_sent_at,
            coalesce($3, now()) AS claimed_at,
            account.credits_posted - account.debits_posted AS balance_nanos,
            alert.since, alert.refused_calls, alert.refused_users, alert.required_nanos, alert.available_nanos,
-           alert.last_user_id, alert.last_key_id,
+           alert.last_user_id, alert.last_key_id, alert.facts,
            person.display_name AS user_name, key.name AS key_name
       FROM taken
       JOIN mandate USING (mandate_id)
@@ -113,6 +127,12 @@ _CLAIM: Final = """
       LEFT JOIN account USING (mandate_id, account_id)
       LEFT JOIN alert ON alert.mandate_id = taken.mandate_id AND alert.kind = taken.kind
             AND alert.account_id = taken.account_id AND alert.shortage_id = taken.shortage_id
+      LEFT JOIN LATERAL (
+           SELECT earlier.payload, earlier.sent_at FROM notice AS earlier
+            WHERE earlier.mandate_id = taken.mandate_id AND earlier.account_id = taken.account_id
+              AND earlier.channel = taken.channel AND earlier.recipient = taken.recipient
+              AND earlier.kind = taken.kind AND earlier.shortage_id = taken.shortage_id AND earlier.state = 'SENT'
+            ORDER BY earlier.sent_at DESC LIMIT 1) AS last_told ON taken.kind = 'EXHAUSTED'
       LEFT JOIN app_user AS person ON person.mandate_id = taken.mandate_id AND person.user_id = alert.last_user_id
       LEFT JOIN api_key AS key ON key.mandate_id = taken.mandate_id AND key.key_id = alert.last_key_id
      ORDER BY taken.created_at, taken.notice_id
@@ -201,10 +221,13 @@ async def record(connection: Connection, ended: Sequence[Ended], at: datetime | 
             moment,
         )
         over: dict[tuple[UUID, UUID], AlertKey] = {}
+        late: set[AlertKey] = set()
         for row in rows:
             key = AlertKey(row["mandate_id"], row["kind"], row["account_id"])
             if row["state"] == "SENT" and key in alerts:
                 alerts[key] = accepted(alerts[key], row["shortage_id"], moment)
+                if key.kind == EXHAUSTED.name and not alerts[key].is_open:
+                    late.add(key)
             elif row["state"] != "QUEUED":
                 over[row["mandate_id"], row["slot_id"]] = key
         slots = sorted(over)
@@ -216,6 +239,8 @@ async def record(connection: Connection, ended: Sequence[Ended], at: datetime | 
         changed = [alert for key, alert in alerts.items() if alert is not before[key]]
         if changed:
             await store.write(connection, changed, moment)
+        if late:  # It went out after the money had come: what it says is followed at once.
+            await again.owed(connection, sorted(late), moment)
         await _bury(connection, ended, moment)
 
 
@@ -229,6 +254,13 @@ async def _bury(connection: Connection, ended: Sequence[Ended], at: datetime) ->
     if dead:
         rows = [(*key, reason) for key, reason in sorted(dead.items())]
         await connection.execute(_DEAD, *map(list, zip(*rows, strict=True)), at)
+
+
+def _since_last(row: store.Row) -> dict[str, object]:
+    """What a repeat says beside: when this recipient was last told of this shortage, and of how many calls."""
+    if row["last_sent_at"] is None:
+        return {}
+    return {"toldAt": row["last_sent_at"].isoformat(), "toldCalls": row["last_payload"]["calls"]}
 
 
 def _keys(ended: Sequence[Ended]) -> set[AlertKey]:
@@ -247,6 +279,7 @@ def _claimed(row: store.Row) -> Claimed:
             available_nanos=row["available_nanos"],
             user_id=row["last_user_id"],
             key_id=row["last_key_id"],
+            more={**(row["facts"] or {}), **_since_last(row)},
         )
     return Claimed(
         mandate_id=row["mandate_id"],
@@ -263,6 +296,7 @@ def _claimed(row: store.Row) -> Claimed:
         figures=figures,
         funds=store.funds_of(row, is_wallet=row["account_id"] != row["mandate_id"]),
         listed=row["listed"],
+        outdated=row["outdated"],
         mandate_name=row["mandate_name"],
         currency=row["currency"],
         language=row["language"],

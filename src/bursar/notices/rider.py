@@ -6,7 +6,7 @@ it has; two more for slots that are claimed, one more for accounts that never ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -17,8 +17,10 @@ import structlog
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.ledger.model import Funding, Reason, Refusal
-from bursar.notices import store
-from bursar.notices.kinds import KINDS
+from bursar.notices import again, inbox, store
+from bursar.notices.figures import Figures
+from bursar.notices.inbox import Item
+from bursar.notices.kinds import EXHAUSTED, REFUSAL_KINDS
 from bursar.notices.rules import Alert, Refused, Step, Verdict, funded, refused, still_short
 from bursar.notices.store import AlertKey, RefusedUser, Watched
 
@@ -50,7 +52,7 @@ class _Batch:
 class NoticeRider:
     """The ledger's `Rider`. What it raises is undone with its savepoint: never the money's or the user's problem."""
 
-    wants: frozenset[Reason] = frozenset(reason for kind in KINDS.values() for reason in kind.reasons)
+    wants: frozenset[Reason] = frozenset(reason for kind in REFUSAL_KINDS for reason in kind.reasons)
 
     async def ride(
         self, connection: Connection, refusals: Sequence[Refusal], fundings: Sequence[Funding], at: datetime
@@ -96,33 +98,43 @@ async def apply(
     if not steps:
         return
     counts = await store.write(connection, [step.alert for step in steps], at, users)
+    withdrawn = list(withdrawn)
     await store.withdraw(connection, withdrawn, at)
+    over = {store.key_of(step.alert) for step in steps if not step.alert.is_open and step.alert.kind == EXHAUSTED.name}
+    await again.follow_up(connection, sorted(over.intersection(withdrawn)), at)
     await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at)
+    told = [step for step in steps if step.verdict is Verdict.CLAIMED or step.warn]
+    await inbox.put(connection, [_item(step.alert, counts, step.user_id) for step in told], at)
     for step in steps:
-        if step.warn:
+        if step.warn and step.user_id is None:
             log.warning(
                 "nobody_to_notify",
                 mandate_id=str(step.alert.mandate_id),
                 kind=step.alert.kind,
                 setting="notifyEmails",
-                message="the balance is exhausted and no address in notifyEmails can be told",
+                message="no address in notifyEmails can be told",
             )
+
+
+def _item(alert: Alert, users: Mapping[AlertKey, int], user_id: UUID | None) -> Item:
+    figures = Figures.of(alert, users.get(store.key_of(alert), 0))
+    return Item(alert.mandate_id, alert.kind, alert.account_id, figures.to_json(), user_id)
 
 
 def _gather(refusals: Sequence[Refusal], fundings: Sequence[Funding]) -> dict[AlertKey, _Batch]:
     batches: dict[AlertKey, _Batch] = {}
     for funding in fundings:
-        for name in KINDS:
-            batches.setdefault(AlertKey(funding.mandate_id, name, funding.account_id), _Batch()).funded = True
+        for kind in REFUSAL_KINDS:
+            batches.setdefault(AlertKey(funding.mandate_id, kind.name, funding.account_id), _Batch()).funded = True
     for refusal in refusals:
-        for kind in _KINDS_OF.get(refusal.reason, ()):
-            key = AlertKey(refusal.mandate_id, kind, refusal.account_id)
+        for name in _KINDS_OF.get(refusal.reason, ()):
+            key = AlertKey(refusal.mandate_id, name, refusal.account_id)
             batches.setdefault(key, _Batch()).add(refusal)
     return batches
 
 
 _KINDS_OF: Final = {
-    reason: tuple(kind.name for kind in KINDS.values() if reason in kind.reasons) for reason in NoticeRider.wants
+    reason: tuple(kind.name for kind in REFUSAL_KINDS if reason in kind.reasons) for reason in NoticeRider.wants
 }
 
 

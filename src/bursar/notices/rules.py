@@ -70,6 +70,8 @@ class Policy:
 
     cooldown: timedelta
     recipients: tuple[str, ...]
+    user_id: UUID | None = None
+    """The one person whom it is about; `None` where the mandate's owners and finance people hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Step:
     """Who gets a row, or an update of the row that is still undelivered."""
     warn: bool = False
     """Whether the log has to say that nobody can be told: once per cooldown."""
+    user_id: UUID | None = None
+    """As in the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +209,8 @@ def _tell(alert: Alert, policy: Policy, at: datetime, slot_id: UUID) -> Step:
     if not policy.recipients:
         warn = alert.warned_at is None or at >= alert.warned_at + policy.cooldown
         alert = replace(alert, due_at=None, warned_at=at if warn else alert.warned_at)
-        return Step(alert, Verdict.NOBODY, warn=warn)
+        return Step(alert, Verdict.NOBODY, warn=warn, user_id=policy.user_id)
     alert = replace(
         alert, slot_id=slot_id, slot_shortage_id=alert.shortage_id, slot_claimed_at=at, reopens_at=None, due_at=None
     )
-    return Step(alert, Verdict.CLAIMED, recipients=policy.recipients)
+    return Step(alert, Verdict.CLAIMED, recipients=policy.recipients, user_id=policy.user_id)

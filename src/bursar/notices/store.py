@@ -6,14 +6,16 @@ Whoever writes a notice row of an account holds that account's alert; only the c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
+from bursar.notices import audience
 from bursar.notices.figures import Figures
+from bursar.notices.kinds import EXHAUSTED, KINDS, Audience
 from bursar.notices.rules import Alert, Funds, Policy
 
 if TYPE_CHECKING:
@@ -144,6 +146,12 @@ _WITHDRAW: Final = """
        AND notice.state = 'QUEUED'
 """
 
+_FACTS: Final = """
+    UPDATE alert SET facts = new.facts
+      FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[]) AS new (mandate_id, kind, account_id, facts)
+     WHERE alert.mandate_id = new.mandate_id AND alert.kind = new.kind AND alert.account_id = new.account_id
+"""
+
 _FIELDS: Final = tuple(field.name for field in fields(Alert))
 _WRITTEN: Final = (
     "mandate_id", "kind", "account_id", "shortage_id", "since", "resolved_at", "refused_calls", "last_user_id",
@@ -164,9 +172,18 @@ async def watch(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertK
             exists=exists,
             policy=Policy(timedelta(seconds=row["notify_cooldown_seconds"] or 3600), tuple(row["recipients"])),
             funds=funds_of(row, is_wallet=is_wallet),
-            wanted=not is_wallet or bool(row["notify_wallet_exhausted"]),
+            wanted=key.kind != EXHAUSTED.name or not is_wallet or bool(row["notify_wallet_exhausted"]),
         )
+    personal = [key for key in found if KINDS[key.kind].audience in _PERSONAL]
+    if personal:
+        for key, who in (await audience.people(connection, personal)).items():
+            emails = (who.email,) if who.email else ()
+            policy = replace(found[key].policy, recipients=emails, user_id=who.user_id)
+            found[key] = replace(found[key], policy=policy)
     return found
+
+
+_PERSONAL: Final = frozenset({Audience.PAYER, Audience.CAP_OWNER})
 
 
 async def begin(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, Alert]:
@@ -209,6 +226,13 @@ async def queue(
     ]  # fmt: skip
     if rows:
         await connection.execute(_QUEUE, *map(list, zip(*rows, strict=True)), at)
+
+
+async def note_facts(connection: Connection, facts: Mapping[AlertKey, Mapping[str, Any]]) -> None:
+    """What these alerts' notices say beside their figures; their rows are locked already."""
+    if facts:
+        keys = sorted(facts)
+        await connection.execute(_FACTS, *_columns(keys), [facts[key] for key in keys])
 
 
 async def withdraw(connection: Connection, keys: Iterable[AlertKey], at: datetime) -> None:

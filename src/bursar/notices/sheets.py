@@ -1,0 +1,119 @@
+"""What the notices beside "exhausted" say: one sheet of sentences and figures for each kind, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bursar.billing.models import Language
+from bursar.billing.texts import LOCALES, format_compared, format_money, format_time, quotable
+from bursar.notices.catalogues import CATALOGUES
+from bursar.notices.kinds import FUNDED_AGAIN, KINDS
+from bursar.notices.wording import MailFacts, number, refused, subject_of
+
+Rows = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One notice in words. `rows` are label and value; `footer` is a key of the catalogue."""
+
+    event: str
+    lead: str
+    action: str
+    button: str
+    detail: str = ""
+    again: str = ""
+    rows: Rows = ()
+    footer: str = "footer"
+
+
+def other_sheet(facts: MailFacts, language: Language) -> Sheet:
+    """Raises `KeyError` for an unknown kind."""
+    texts = CATALOGUES[language]
+    prefix = KINDS[facts.kind].texts
+    # A limit's notices speak of the mandate's limits, whoever pays.
+    subject = "pool" if facts.kind in _OF_LIMITS else subject_of(facts)
+    values, rows = _FIGURES[facts.kind](facts, language)
+    values["mandate"] = quotable(facts.mandate_name)
+
+    def say(key: str) -> str:
+        return texts[key].format_map(values)
+
+    detail = ""
+    if facts.kind == FUNDED_AGAIN.name and facts.figures.calls:
+        since = format_time(facts.figures.since, facts.time_zone, language)
+        detail = refused(facts, language, prefix, since)
+    return Sheet(
+        event=say(f"{prefix}.event"),
+        lead=say(f"{prefix}.lead.{subject}"),
+        detail=detail,
+        action=say(f"{prefix}.action"),
+        button=say(f"{prefix}.button"),
+        rows=rows,
+        footer="footer.own" if subject == "wallet" or facts.figures.more.get("own") else "footer",
+    )
+
+
+Said = tuple[dict[str, str], Rows]
+
+
+def _money(facts: MailFacts, nanos: int, language: Language) -> str:
+    return format_money(max(nanos, 0), facts.currency, LOCALES[language])
+
+
+def _low(facts: MailFacts, language: Language) -> Said:
+    texts = CATALOGUES[language]
+    available, line = format_compared(
+        max(facts.figures.available_nanos, 0), facts.figures.required_nanos, facts.currency, LOCALES[language]
+    )
+    return {"line": line}, ((texts["label.available"], available), (texts["label.line"], line))
+
+
+def _ending(facts: MailFacts, language: Language) -> Said:
+    texts = CATALOGUES[language]
+    more = facts.figures.more
+    ends = format_time(datetime.fromisoformat(more["endsAt"]), facts.time_zone, language)
+    return {"ends": ends}, (
+        (texts["label.available"], _money(facts, facts.figures.available_nanos, language)),
+        (texts["label.per_day"], _money(facts, int(more["perDayNanos"]), language)),
+        (texts["label.ends"], ends),
+    )
+
+
+def _again(facts: MailFacts, language: Language) -> Said:
+    available = _money(facts, facts.figures.available_nanos, language)
+    return {}, ((CATALOGUES[language]["label.available"], available),)
+
+
+def _cap(facts: MailFacts, language: Language) -> Said:
+    texts = CATALOGUES[language]
+    more = facts.figures.more
+    amount = facts.figures.required_nanos
+    period = f"period.{more['period']}"
+    used = amount - facts.figures.available_nanos
+    rows = [
+        (texts["label.cap"], f"{_money(facts, amount, language)} {texts[period]}"),
+        (texts["label.cap_on"], _scope(more, texts)),
+        (texts["label.used"], f"{_money(facts, used, language)} ({number(int(more['percent']), language)} %)"),
+    ]
+    if more.get("resetsAt"):
+        resets = format_time(datetime.fromisoformat(more["resetsAt"]), facts.time_zone, language)
+        rows.append((texts["label.resets"], resets))
+    return {"percent": number(int(more["percent"]), language)}, tuple(rows)
+
+
+def _scope(more: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    return texts[f"scope.{more['scope']}"].format(name=quotable(str(more.get("name") or more["scopeId"])))
+
+
+_FIGURES: Final[Mapping[str, Callable[[MailFacts, Language], Said]]] = {
+    "BALANCE_LOW": _low,
+    "RUNNING_OUT": _ending,
+    "FUNDED_AGAIN": _again,
+    "LIMIT_NEAR": _cap,
+    "LIMIT_REACHED": _cap,
+}
+_OF_LIMITS: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED"})
