@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from bursar.billing import (
+    routes_closing,
     routes_holds,
     routes_limits,
     routes_money,
@@ -24,6 +25,7 @@ for _part in (
     routes_vouchers,
     routes_transfers,
     routes_statements,
+    routes_closing,
     routes_holds,
     routes_limits,
     routes_notices,

@@ -104,6 +104,8 @@ class Admission:
         model = request.model
         if not is_allowed(model, party.mandate.allowed_models):
             raise GatewayFault(FaultKind.FORBIDDEN, f"This mandate may not use '{model[:100]}'.", field="model")
+        if not is_allowed(model, party.caller.allowed_models):
+            raise GatewayFault(FaultKind.FORBIDDEN, f"This key may not use '{model[:100]}'.", field="model")
         routes = configuration.upstreams.routes(dialect, model, random.random)
         if not routes:
             raise GatewayFault(FaultKind.UNKNOWN_MODEL, f"No upstream serves the model '{model[:100]}'.", field="model")
@@ -237,7 +239,7 @@ class Admission:
 
 
 def is_allowed(model: str, allowed: tuple[str, ...] | None) -> bool:
-    """Whether a mandate may use a model; `allowed` has names and globs, `None` allows all."""
+    """Whether a mandate or a key may use a model; `allowed` has names and globs, `None` allows all."""
     return allowed is None or any(fnmatchcase(model, pattern) for pattern in allowed)
 
 

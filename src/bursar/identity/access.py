@@ -32,8 +32,8 @@ class Action(StrEnum):
     READ_USERS = "list users"
     CHANGE_USERS = "add, change and delete users"
     READ_KEYS = "list keys"
-    CHANGE_USER_KEYS = "create and revoke user keys"
-    CHANGE_MANDATE_KEYS = "create and revoke service and admin keys"
+    CHANGE_USER_KEYS = "create, rotate and revoke user keys"
+    CHANGE_MANDATE_KEYS = "create, rotate and revoke service and admin keys"
     MAKE_MONEY = "post top-ups, corrections and refunds"
     ISSUE_VOUCHERS = "make, list and revoke vouchers"
     REDEEM_VOUCHERS = "redeem vouchers"
@@ -41,6 +41,7 @@ class Action(StrEnum):
     READ_BALANCE = "read balances"
     READ_JOURNAL = "read transfers and usage"
     READ_STATEMENTS = "read statements and receipts"
+    READ_CLOSING = "see what is left when the mandate closes"
     READ_HOLDS = "list holds"
     HOLD_MONEY = "hold money, and settle it, by API"
     READ_LIMITS = "list limits"
@@ -76,6 +77,7 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.READ_BALANCE: _EVERYBODY_OWN,
     Action.READ_JOURNAL: _EVERYBODY_OWN,
     Action.READ_STATEMENTS: _EVERYBODY_OWN,
+    Action.READ_CLOSING: _FINANCE,
     Action.READ_HOLDS: _FINANCE,
     Action.HOLD_MONEY: {**_OWNER, "service": "all"},
     Action.READ_LIMITS: _FINANCE,
@@ -84,6 +86,21 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.READ_AUDIT: _FINANCE,
     Action.READ_OPERATOR_AUDIT: _OPERATOR,
 }
+
+
+READS_BILLING: Final = frozenset(
+    {
+        Action.READ_SETTINGS,
+        Action.READ_BALANCE,
+        Action.READ_JOURNAL,
+        Action.READ_STATEMENTS,
+        Action.READ_HOLDS,
+        Action.READ_LIMITS,
+        Action.READ_NOTICES,
+        Action.READ_CLOSING,
+    }
+)
+"""All that an admin key may do which was narrowed to reading about money."""
 
 
 def rank_of(caller: Caller) -> Rank | None:
@@ -102,6 +119,9 @@ def rank_of(caller: Caller) -> Rank | None:
 def reach(caller: Caller, action: Action, field: str | None = None) -> Reach:
     """How far the caller may go with an action. Raises a 403 `Problem`, which names the field that asks for it."""
     rank = rank_of(caller)
+    if caller.read_only_billing and action not in READS_BILLING:
+        detail = f"This key was made for reading about money only, so it may not {action.value}."
+        raise Problem(403, "forbidden", "You may not do this", detail, field)
     found = MAY[action].get(rank) if rank is not None else None
     if found is None:
         raise forbidden(action, rank, field)

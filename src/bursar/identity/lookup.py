@@ -17,14 +17,16 @@ _BY_KEY: Final = """
            m.mandate_id, m.name, m.currency, m.status, m.language, m.time_zone,
            s.billing_model, s.credit_limit_nanos, s.markup_percent, s.allowed_models, s.client_gone,
            s.users_on_first_sight, s.notify_emails, s.language AS notify_language, s.notify_wallet_exhausted,
-           k.key_id, k.kind, k.name AS key_name, k.expires_at,
+           k.key_id, k.kind, k.name AS key_name, k.allowed_models AS key_models, k.read_only_billing,
+           CASE WHEN k.secret_hash = $2 THEN k.expires_at ELSE least(k.expires_at, k.former_until) END AS expires_at,
            u.user_id, u.role, u.language AS user_language, u.display_name, u.email, u.external_id
       FROM api_key k
       JOIN mandate m ON m.mandate_id = k.mandate_id
       JOIN billing_settings s ON s.mandate_id = k.mandate_id
       JOIN identity_revision r ON r.mandate_id = k.mandate_id
       LEFT JOIN app_user u ON u.mandate_id = k.mandate_id AND u.user_id = k.user_id AND u.deleted_at IS NULL
-     WHERE k.mandate_id = $1 AND k.secret_hash = $2 AND k.revoked_at IS NULL
+     WHERE k.mandate_id = $1 AND k.revoked_at IS NULL
+       AND (k.secret_hash = $2 OR (k.former_hash = $2 AND k.former_until > now()))
        AND (k.expires_at IS NULL OR k.expires_at > now())
        AND (k.user_id IS NULL OR u.user_id IS NOT NULL)"""
 
@@ -93,7 +95,16 @@ async def find_key(connection: Connection, mandate_id: UUID, secret_hash: bytes)
         return None
     person = _person(row) if row["user_id"] is not None else None
     facts = _facts(row)
-    caller = Caller(row["kind"], facts, row["key_id"], row["key_name"], person)
+    models = row["key_models"]
+    caller = Caller(
+        row["kind"],
+        facts,
+        row["key_id"],
+        row["key_name"],
+        person,
+        allowed_models=None if models is None else tuple(models),
+        read_only_billing=row["read_only_billing"],
+    )
     return FoundKey(row["revision"], facts, caller, row["expires_at"])
 
 

@@ -62,6 +62,10 @@ class Caller:
     """Who signed in; only of a session."""
     operates: bool = False
     """Whether the session is an operator's: then it belongs to no mandate, and works in all of them."""
+    allowed_models: tuple[str, ...] | None = None
+    """Names and globs that the key is narrowed to, beside what the mandate may use; `None` does not narrow."""
+    read_only_billing: bool = False
+    """Whether the key may only read what is about money."""
 
     @property
     def actor(self) -> str:

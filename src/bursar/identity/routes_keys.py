@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 
 from bursar.identity import key_store
@@ -14,7 +15,7 @@ from bursar.identity.access import Action, not_found, own_user_id
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.key_store import KeyKind
-from bursar.identity.wire import Answer, Ask, Line
+from bursar.identity.wire import Answer, Ask, Line, WholeNumber
 from bursar.identity.wiring import wiring_of
 
 router = APIRouter(tags=["keys"])
@@ -25,6 +26,19 @@ class NewKey(Ask):
     user_id: UUID | None = None
     name: Line
     expires_at: datetime | None = None
+    allowed_models: Annotated[
+        list[Annotated[str, Field(max_length=key_store.LONGEST_MODEL)]] | None,
+        Field(max_length=key_store.MOST_MODELS, description="names or globs; `null` is all that the mandate may use"),
+    ] = None
+    read_only_billing: Annotated[
+        StrictBool, Field(description="of an admin key: may only read balances, journal, statements and the like")
+    ] = False
+
+
+class Rotation(Ask):
+    overlap_seconds: Annotated[
+        WholeNumber, Field(ge=0, le=2_592_000, description="how long the secret that is replaced is still good")
+    ] = 86_400
 
 
 class KeyAnswer(Answer):
@@ -38,6 +52,10 @@ class KeyAnswer(Answer):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    allowed_models: list[str] | None
+    read_only_billing: bool
+    former_prefix: str | None
+    former_until: datetime | None
 
 
 class NewKeyAnswer(KeyAnswer):
@@ -62,6 +80,10 @@ def _fields(key: key_store.ApiKey) -> dict[str, object]:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
+        "allowed_models": key.allowed_models,
+        "read_only_billing": key.read_only_billing,
+        "former_prefix": key.former_prefix,
+        "former_until": key.former_until,
     }
 
 
@@ -93,6 +115,8 @@ async def create_key(
         created_by=visitor.actor,
         user_id=user_id,
         expires_at=body.expires_at,
+        allowed_models=body.allowed_models,
+        read_only_billing=body.read_only_billing,
     )
     response.headers["Cache-Control"] = "no-store"
     return NewKeyAnswer.model_validate({**_fields(key), "key": text})
@@ -114,6 +138,29 @@ async def list_keys(
         limit=limit,
     )
     return KeyPage(keys=[KeyAnswer.model_validate(_fields(key)) for key in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/api/mandates/{mandateId}/keys/{keyId}/rotate", status_code=201, responses=refusals(409))
+async def rotate_key(
+    request: Request,
+    response: Response,
+    keyId: str,
+    visitor: Annotated[Visitor, Depends(may(Action.CHANGE_USER_KEYS))],
+    body: Rotation | None = None,
+) -> NewKeyAnswer:
+    """A new secret for the same key, shown here and nowhere else; the former one is good for `overlapSeconds` more."""
+    wiring = wiring_of(request)
+    mandate_id = visitor.mandate.mandate_id
+    key, text = await key_store.rotate_key(
+        wiring.database,
+        mandate_id,
+        as_id(keyId, "key"),
+        overlap_seconds=(body or Rotation()).overlap_seconds,
+        of_user=visitor.own_user_id,
+    )
+    wiring.authenticator.doubt(mandate_id)
+    response.headers["Cache-Control"] = "no-store"
+    return NewKeyAnswer.model_validate({**_fields(key), "key": text})
 
 
 @router.delete("/api/mandates/{mandateId}/keys/{keyId}", status_code=204, responses=refusals())
