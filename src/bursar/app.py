@@ -27,7 +27,7 @@ from bursar.foundation.health import readiness
 from bursar.foundation.settings import Settings, SettingsError, reload_settings
 from bursar.gateway.asgi import AsgiApp, Receive, Scope, Send
 from bursar.gateway.gateway import Gateway
-from bursar.gateway.routes import gateway_routes
+from bursar.gateway.routes import gateway_routes, unmatched
 from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, unobserved
 from bursar.identity.authenticator import Authenticator
 from bursar.identity.wiring import Wiring
@@ -100,7 +100,7 @@ async def running_parts(
         try:
             api = create_api(wiring)
             _add_health(api, database)
-            yield Worker(_dispatcher(gateway, api), database, ledger, gateway)
+            yield Worker(dispatcher(gateway, api), database, ledger, gateway)
         finally:
             await gateway.aclose(SHUTDOWN_SECONDS)
             await delivery.stop()
@@ -128,8 +128,8 @@ def _add_health(api: FastAPI, database: Database) -> None:
     api.add_route("/readyz", readyz, methods=["GET"], include_in_schema=False)
 
 
-def _dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
-    """Gateway routes by an exact look-up, everything else to the framework."""
+def dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
+    """Gateway routes by an exact look-up, what else is below `/v1/` answered likewise, the rest to the framework."""
     routes = {(route.method, route.path): route.app for route in gateway_routes(gateway)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,6 +137,9 @@ def _dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
             route = routes.get((scope["method"], scope["path"]))
             if route is not None:
                 await route(scope, receive, send)
+                return
+            if scope["path"].startswith("/v1/"):
+                await unmatched(scope, receive, send)
                 return
         await api(scope, receive, send)
 
@@ -188,6 +191,7 @@ def new_server(app: AsgiApp) -> Server:
             lifespan="off",
             access_log=False,
             log_config=None,
+            log_level="warning",
             server_header=False,
             date_header=False,
             proxy_headers=False,

@@ -104,6 +104,7 @@ REFUSED = {
         FaultKind.FEATURE_NOT_PRICED,
         "messages[0].content[].video_url",
     ),
+    "a tier without a price": (encode(service_tier="ultrafast"), FaultKind.FEATURE_NOT_PRICED, "service_tier"),
     "moderation that may cost": (
         encode(moderation={"model": "x"}),
         FaultKind.FEATURE_NOT_PRICED,

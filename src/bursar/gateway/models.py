@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from bursar.gateway.admission import is_allowed
 from bursar.gateway.callers import CallParty
@@ -13,16 +13,35 @@ from bursar.gateway.views import View
 from bursar.pricing.catalogue import ExchangeRateMissing, ModelNotPriced
 from bursar.pricing.source import bundled
 
+_UNKNOWN_DAY: Final = "1970-01-01T00:00:00Z"
+"""What Anthropic's API says of a model whose day of release is not known."""
+
 
 class ModelsView(View):
     """Models that the configuration names, and those of the price catalogue that an upstream's globs take in."""
 
     async def show(self, party: CallParty) -> Any:
+        data = [
+            {"id": model, "object": "model", "created": 0, "owned_by": provider}
+            for model, provider in self._usable(party)
+        ]
+        return {"object": "list", "data": data}
+
+    async def show_anthropic(self, party: CallParty) -> Any:
+        """Those that `/v1/messages` serves, on one page."""
+        data = [
+            {"type": "model", "id": model, "display_name": model, "created_at": _UNKNOWN_DAY}
+            for model, _ in self._usable(party, "anthropic")
+        ]
+        ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+        return {"data": data, "has_more": False, **ends}
+
+    def _usable(self, party: CallParty, dialect: str | None = None) -> Iterator[tuple[str, str]]:
+        """Models, and the providers whose prices are taken; of one dialect's upstreams only, if one is named."""
         mandate, configuration = party.mandate, self.gateway.configuration
         at = self.gateway.wiring.clock.now()
-        data = []
-        for model, upstream in sorted(self._served().items()):
-            if not is_allowed(model, mandate.allowed_models):
+        for model, upstream in sorted(self._served(dialect).items()):
+            if not (is_allowed(model, mandate.allowed_models) and is_allowed(model, party.caller.allowed_models)):
                 continue
             try:
                 priced = configuration.catalogue.price(
@@ -34,13 +53,14 @@ class ModelsView(View):
                 )
             except (ModelNotPriced, ExchangeRateMissing):
                 continue
-            data.append({"id": model, "object": "model", "created": 0, "owned_by": priced.price.provider})
-        return {"object": "list", "data": data}
+            yield model, priced.price.provider
 
-    def _served(self) -> dict[str, Upstream]:
+    def _served(self, dialect: str | None) -> dict[str, Upstream]:
         upstreams = self.gateway.configuration.upstreams
-        served = upstreams.named_models()
+        served = upstreams.named_models(dialect)
         for upstream in upstreams:
+            if dialect not in (None, upstream.settings.dialect):
+                continue
             for model in _catalogued(upstream.settings.base_url):
                 if upstream.serves(model):
                     served.setdefault(model, upstream)

@@ -158,7 +158,7 @@ def _headers(call: Call, answer: UpstreamAnswer) -> list[Header]:
     """What of the upstream's headers passes, and ours."""
     passed = call.dialect.response_headers
     headers = [header for header in answer.headers if header[0] in PASSED_BACK or header[0] in passed]
-    headers.append((b"x-request-id", call.request_id.encode()))
+    headers.extend((name, call.request_id.encode()) for name in call.dialect.identity_headers)
     clamped = clamped_output_tokens(call.admitted.quote, call.admitted.granted.amount_nanos)
     if clamped is not None:
         headers.append((b"x-bursar-output-clamped", str(clamped).encode()))

@@ -82,10 +82,12 @@ class UpstreamTable:
         orders = sorted({route.upstream.settings.order for route in found})
         return tuple(tuple(r for r in found if r.upstream.settings.order == order) for order in orders)
 
-    def named_models(self) -> dict[str, Upstream]:
-        """Models that the configuration names outright, and who serves them first."""
+    def named_models(self, dialect: str | None = None) -> dict[str, Upstream]:
+        """Models that the configuration names outright, and who serves them first (in a dialect, if one is named)."""
         named: dict[str, Upstream] = {}
         for upstream in sorted(self._upstreams, key=lambda each: each.settings.order):
+            if dialect not in (None, upstream.settings.dialect):
+                continue
             for model in upstream.settings.models:
                 if not _GLOB & set(model):
                     named.setdefault(model, upstream)

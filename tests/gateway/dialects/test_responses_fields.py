@@ -14,7 +14,8 @@ from openai.types.responses import (
     response_create_params,
 )
 
-from bursar.gateway.dialects.responses import FIELDS, KNOWN_TIERS, WHY_NOT
+from bursar.gateway.dialects.openai import KNOWN_TIERS
+from bursar.gateway.dialects.responses import FIELDS, WHY_NOT
 from bursar.gateway.dialects.responses_answers import ENDS, ERRORS
 from bursar.gateway.dialects.responses_content import ITEMS, PARTS
 from bursar.gateway.dialects.responses_tools import TOOLS

@@ -163,6 +163,8 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
     moderation = request.moderation
     if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
         raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
+    if request.service_tier not in openai.KNOWN_TIERS and "service_tier" not in allowed_fields:
+        raise feature_not_priced("service_tier", "the price of this tier is not known")
 
 
 def _long_cache(body: bytes, members: Members) -> bool:

@@ -25,6 +25,9 @@ _ERROR_TYPES: Final[Mapping[int, str]] = {
 }
 """`error.type` by status (Claude API, "Errors"); `api_error` for the rest."""
 
+API_VERSION: Final = b"2023-06-01"
+"""What `anthropic-version` is where a client names none: the only one since (Claude API, "Versions")."""
+
 ACCOUNT_STATUSES: Final = frozenset({401, 402, 403})
 """An upstream that answers so does not like our key or our bill; the caller's own key never reached it."""
 

@@ -39,6 +39,9 @@ ACCOUNT_CODES: Final = frozenset(
 )
 """Codes and types of errors about our account, whatever their status (most come with 429 or 400)."""
 
+KNOWN_TIERS: Final = frozenset({None, "auto", "default", "flex", "scale", "priority", "fast"})
+"""Service tiers whose prices the catalogue knows; a new one may cost more."""
+
 _ERROR_TYPES: Final[Mapping[int, str]] = {
     400: "invalid_request_error",
     401: "invalid_request_error",

@@ -93,9 +93,6 @@ WHY_NOT: Final[Mapping[str, str]] = {
 OPAQUE_IF_ALLOWED: Final = frozenset({"prompt", "conversation"})
 """Refused fields that bring input which only the provider can see, where an operator lets them pass."""
 
-KNOWN_TIERS: Final = frozenset({None, "auto", "default", "flex", "scale", "priority", "fast"})
-"""Service tiers whose prices the catalogue knows; a new one may cost more."""
-
 STANDARD: Final = "standard"
 """The mode of reasoning that everything is priced by."""
 
@@ -168,7 +165,7 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
     moderation = request.moderation
     if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
         raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
-    if request.service_tier not in KNOWN_TIERS and "service_tier" not in allowed_fields:
+    if request.service_tier not in openai.KNOWN_TIERS and "service_tier" not in allowed_fields:
         raise feature_not_priced("service_tier", "the price of this tier is not known")
     if request.reasoning and request.reasoning.mode not in (None, STANDARD) and "reasoning" not in allowed_fields:
         raise feature_not_priced("reasoning", "this mode of reasoning may cost more than the price that is known")

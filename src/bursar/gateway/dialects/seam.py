@@ -226,8 +226,12 @@ class Dialect:
     """Headers of the client that go upstream, beside those of every dialect."""
     header_values: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
     """Of these headers, which are lists with commas, only these values go upstream."""
+    default_headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Of these headers, what goes upstream where the client sends none."""
     response_headers: frozenset[bytes]
     """Headers of the upstream that come back, beside those of every dialect."""
+    identity_headers: tuple[bytes, ...] = (b"x-request-id",)
+    """Where an answer carries the request's id."""
 
     read_request: Callable[[bytes, frozenset[str]], CallRequest]
     """Body, and fields that an operator lets pass. Raises `GatewayFault`."""
@@ -263,4 +267,7 @@ def headers_upstream(dialect: Dialect, given: Iterable[Header]) -> list[Header]:
             value = b",".join(each for part in value.split(b",") if (each := part.strip()) in known)
         if value:
             passed.append((name, value))
+    if dialect.default_headers:
+        given_names = {name for name, _ in passed}
+        passed.extend(each for each in dialect.default_headers.items() if each[0] not in given_names)
     return passed
