@@ -85,7 +85,7 @@ def check_id_token(token: str, keys: KeySet, expected: Expected) -> Proven:
         )
         claims.validate(now=expected.now_seconds, leeway=LEEWAY_SECONDS)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise TokenRefused(f"{type(error).__name__}: {getattr(error, 'error', '')}") from error
+        raise TokenRefused(f"{type(error).__name__} {getattr(error, 'claim', None) or ''}".strip()) from error
     _check_further(claims, expected, issuer, used[0])
     return Proven(issuer, claims["sub"], _name_of(claims), _verified_email(claims))
 
