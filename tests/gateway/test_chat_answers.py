@@ -272,7 +272,7 @@ def test_every_other_error_in_the_shape_of_the_api(kind: FaultKind) -> None:
     assert headers[b"x-should-retry"] == b"false"
 
 
-# --- what need not be read ---------------------------------------------------------------------------------------------
+# --- what need not be read -------------------------------------------------------------------------------------------
 
 TO_BE_READ = {
     "usage": b'{"choices":[],"usage":{"prompt_tokens":1}}',
@@ -298,6 +298,8 @@ def test_whatever_is_skimmed_has_nothing_to_tell_and_no_more_tokens_than_bytes(t
     ):
         assert CHAT.skim(data)
         reading = event(data)
-        assert not (reading.is_error or reading.is_end or reading.only_usage)
+        assert not reading.is_error
+        assert not reading.is_end
+        assert not reading.only_usage
         assert reading.report is NO_USAGE
         assert len(reading.produced.text.encode()) + reading.produced.extra_tokens <= len(data)

@@ -95,7 +95,8 @@ def upgrade() -> None:
             markup_percent              numeric(12, 6) CHECK (markup_percent > -100),
             allowed_models              text[],
             notify_emails               text[] NOT NULL DEFAULT '{}',
-            notify_cooldown_seconds     integer NOT NULL DEFAULT 3600 CHECK (notify_cooldown_seconds BETWEEN 60 AND 2592000),
+            notify_cooldown_seconds     integer NOT NULL DEFAULT 3600
+                                        CHECK (notify_cooldown_seconds BETWEEN 60 AND 2592000),
             notify_wallet_exhausted     boolean NOT NULL DEFAULT false,
             low_balance_threshold_nanos bigint CHECK (low_balance_threshold_nanos >= 0),
             exhausted_below_nanos       bigint CHECK (exhausted_below_nanos >= 0),

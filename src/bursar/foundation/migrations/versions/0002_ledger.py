@@ -29,8 +29,8 @@ ACCOUNT = """
     ) WITH (fillfactor = 50)
 """
 
-# Holds and transfers have no foreign keys: the engine locks the accounts that it names in the same transaction and has no
-# right to delete one, `verify` looks for orphans, and the checks, row by row, cost half of a batch's time.
+# Holds and transfers have no foreign keys: the engine locks the accounts that it names in the same transaction and has
+# no right to delete one, `verify` looks for orphans, and the checks, row by row, cost half of a batch's time.
 HOLD = """
     CREATE TABLE hold (
         mandate_id         uuid NOT NULL,
@@ -70,8 +70,8 @@ TRANSFER = """
         mandate_id           uuid NOT NULL,
         transfer_id          uuid NOT NULL,
         at                   timestamptz NOT NULL,
-        kind                 text NOT NULL CHECK (kind IN ('CHARGE', 'OVERRUN', 'LATE_ADJUSTMENT', 'TOP_UP', 'CORRECTION',
-                                                           'REFUND', 'WALLET_TRANSFER')),
+        kind                 text NOT NULL CHECK (kind IN ('CHARGE', 'OVERRUN', 'LATE_ADJUSTMENT', 'TOP_UP',
+                                                           'CORRECTION', 'REFUND', 'WALLET_TRANSFER')),
         debit_account_id     uuid NOT NULL,
         credit_account_id    uuid NOT NULL,
         debit_version        bigint NOT NULL,

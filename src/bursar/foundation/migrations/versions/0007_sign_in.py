@@ -1,4 +1,4 @@
-"""Sign-in: identities and where they belong, sessions, attempts, invitations, one-time links, the mails that carry them.
+"""Sign-in: identities and where they belong, sessions, attempts, invitations, one-time links and their mails.
 
 Nothing here is a token of anybody's provider, and nothing here may become one: docs/decisions/0008-sign-in.md says why.
 
