@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 
 from bursar.foundation.database import Database
+from bursar.identity.access import Action
+from tests.identity.test_access import ROUTES
 from tests.support.management import Api, assert_problem, mandate_id_of
 
 
@@ -108,3 +110,74 @@ async def test_a_neighbour_s_entries_are_not_seen_even_without_a_where(api: Api,
     async with database.as_mandate(mandate_id_of(mandate)) as connection:
         seen = await connection.fetch("SELECT DISTINCT mandate_id FROM audit_entry")
     assert [row["mandate_id"] for row in seen] == [mandate_id_of(mandate)]
+
+
+async def _changes(api: Api) -> dict[tuple[str, str], tuple[str, Any, str]]:
+    """For every route that changes something: where to, with what, and which entry follows."""
+    mandate = await api.mandate()
+    anna, ben = await api.user(mandate, "anna"), await api.user(mandate, "ben")
+    await api.top_up(mandate, "100")
+    keys = [(await api.made(f"{mandate}/keys", {"kind": "service", "name": "x"}))["id"] for _ in range(2)]
+    cap = {"scope": "mandate", "period": "day", "amount": "5"}
+    limit = (await api.made(f"{mandate}/limits", {**cap, "period": "week"}))["id"]
+    new_voucher = {"amount": "5", "currency": "CHF", "expiresAt": "2999-01-01T00:00:00Z"}
+    made = (await api.made("/api/vouchers", {**new_voucher, "count": 2}))["vouchers"]
+    in_mandate = "/api/mandates/{mandateId}"
+    return {
+        ("POST", "/api/mandates"): ("/api/mandates", {"name": "New"}, "mandate.created"),
+        ("PATCH", in_mandate): (mandate, {"name": "Neu"}, "mandate.changed"),
+        ("PUT", f"{in_mandate}/billing-settings"): (
+            f"{mandate}/billing-settings", {"language": "fr"}, "billing_settings.changed"
+        ),
+        ("POST", f"{in_mandate}/users"): (f"{mandate}/users", {"email": "c@example.com"}, "user.created"),
+        ("PATCH", f"{in_mandate}/users/{{userId}}"): (f"{mandate}/users/{anna}", {"role": "finance"}, "user.changed"),
+        ("DELETE", f"{in_mandate}/users/{{userId}}"): (f"{mandate}/users/{ben}", None, "user.deleted"),
+        ("POST", f"{in_mandate}/keys"): (f"{mandate}/keys", {"kind": "service", "name": "y"}, "key.created"),
+        ("POST", f"{in_mandate}/keys/{{keyId}}/rotate"): (f"{mandate}/keys/{keys[0]}/rotate", {}, "key.rotated"),
+        ("DELETE", f"{in_mandate}/keys/{{keyId}}"): (f"{mandate}/keys/{keys[1]}", None, "key.revoked"),
+        ("POST", f"{in_mandate}/top-ups"): (f"{mandate}/top-ups", {"amount": "1"}, "money.top_up"),
+        ("POST", f"{in_mandate}/corrections"): (
+            f"{mandate}/corrections", {"amount": "1", "reason": "x"}, "money.correction"
+        ),
+        ("POST", f"{in_mandate}/refunds"): (f"{mandate}/refunds", {"amount": "1", "reason": "x"}, "money.refund"),
+        ("POST", f"{in_mandate}/wallet-transfers"): (
+            f"{mandate}/wallet-transfers", {"amount": "1", "userId": anna}, "money.wallet_transfer"
+        ),
+        ("POST", f"{in_mandate}/limits"): (f"{mandate}/limits", cap, "limit.created"),
+        ("PATCH", f"{in_mandate}/limits/{{limitId}}"): (f"{mandate}/limits/{limit}", {"amount": "6"}, "limit.changed"),
+        ("DELETE", f"{in_mandate}/limits/{{limitId}}"): (f"{mandate}/limits/{limit}", None, "limit.deleted"),
+        ("POST", f"{in_mandate}/vouchers/redeem"): (
+            f"{mandate}/vouchers/redeem", {"code": made[0]["code"]}, "voucher.redeemed"
+        ),
+        ("POST", "/api/vouchers"): ("/api/vouchers", new_voucher, "voucher.created"),
+        ("DELETE", "/api/vouchers/{voucherId}"): (f"/api/vouchers/{made[1]['id']}", None, "voucher.revoked"),
+    }  # fmt: skip
+
+
+IN_THE_JOURNAL_OF_HOLDS = {Action.HOLD_MONEY}
+"""Work, not management: what becomes of a hold is in the list of holds and in the journal."""
+
+
+async def test_every_route_that_changes_something_writes_an_entry(api: Api, database: Database) -> None:
+    changing = {
+        (method, path)
+        for method, path, (action,) in ROUTES
+        if method != "GET" and action not in IN_THE_JOURNAL_OF_HOLDS
+    }
+    changes = await _changes(api)
+    assert set(changes) == changing, "a new route that changes something belongs into this table"
+    for number, ((method, route), (path, body, action)) in enumerate(changes.items()):
+        before = await _all(database)
+        headers = {"Idempotency-Key": str(number), "User-Agent": "Walker"}
+        answer = await api.call(method, path, body, headers=headers)
+        assert answer.is_success, (method, route, answer.text)
+        new = [entry for entry in await _all(database) if entry not in before]
+        assert action in [entry["action"] for entry in new], (method, route, new)
+        for entry in new:
+            assert (entry["actor"], entry["ip"], entry["user_agent"]) == ("root", "127.0.0.1", "Walker"), (route, entry)
+            assert entry["request_id"] == answer.headers["x-request-id"], (route, entry)
+
+
+async def _all(database: Database) -> list[dict[str, Any]]:
+    async with database.as_operator() as connection:
+        return [dict(row) for row in await connection.fetch("SELECT * FROM audit_entry")]

@@ -82,6 +82,12 @@ API_KEY = (
     " audit_row('key', 'key_id', 'secret_hash former_hash created_at created_by', '')",
 )
 
+INVITATION_AUDITED = (
+    "CREATE TRIGGER audited AFTER INSERT OR UPDATE OF role, user_id, expires_at, accepted_at, revoked_at ON invitation"
+    " FOR EACH ROW EXECUTE FUNCTION"
+    " audit_row('invitation', 'invitation_id', 'token_hash created_at created_by', 'email')"
+)
+
 
 def upgrade() -> None:
     op.execute(VOUCHER)
@@ -98,6 +104,7 @@ def upgrade() -> None:
     protect("voucher_try", app="SELECT, INSERT, UPDATE", ledger="")
     for statement in API_KEY:
         op.execute(statement)
+    op.execute(INVITATION_AUDITED)
 
 
 def downgrade() -> None:
