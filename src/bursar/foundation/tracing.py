@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 MOST_QUEUED: Final = 8_192
 BATCH_SPANS: Final = 256
-AT_ONCE: Final = 16
+AT_ONCE: Final = 8
 """Spans that are made before the event loop gets its turn: half a millisecond."""
 EVERY_SECONDS: Final = 1.0
 
