@@ -162,3 +162,26 @@ async def test_a_mail_that_comes_too_late_is_not_sent(house: House, tmp_path: Pa
     finally:
         await mail.stop()
     assert not (tmp_path / "mail" / "new").exists() or list((tmp_path / "mail" / "new").iterdir()) == []
+
+
+async def test_the_audit_log_says_who_invited_and_who_came(house: House) -> None:
+    mandate = await house.api.mandate()
+    browser = house.browser()
+    await browser.sign_in(token=await house.invited(mandate, "anna@example.com", "owner"))
+    identity = (await browser.session())["person"]["identityId"]
+    async with house.database.as_operator() as connection:
+        rows = await connection.fetch("SELECT action, actor FROM audit_entry WHERE action ~ '^(invitation|user)'")
+    assert {tuple(row) for row in rows} == {
+        ("invitation.created", "root"),
+        ("invitation.changed", f"identity:{identity}"),
+        ("user.created", f"identity:{identity}"),
+    }
+
+
+async def test_the_audit_log_says_who_became_an_operator(plain_house: House) -> None:
+    browser = plain_house.browser()
+    await browser.submit("/auth/link", {"token": await plain_house.printed()})
+    identity = (await browser.session())["person"]["identityId"]
+    async with plain_house.database.as_operator() as connection:
+        rows = await connection.fetch("SELECT object, actor FROM audit_entry WHERE action = 'operator.added'")
+    assert [tuple(row) for row in rows] == [(identity, f"identity:{identity}")]

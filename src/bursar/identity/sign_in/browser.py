@@ -1,4 +1,4 @@
-"""What passes between us and a browser beside pages: cookies, and where a request comes from. Pure."""
+"""What passes between us and a browser beside pages: cookies, and where a request comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ID token must be before it is believed (OpenID Connect Core, 3.1.3.7). Pure.
+"""What an ID token must be before it is believed (OpenID Connect Core, 3.1.3.7).
 
 Authlib checks the signature and the registered claims; what this file adds is stricter, and said where it is.
 """

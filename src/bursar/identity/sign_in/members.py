@@ -10,13 +10,13 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
+from bursar.foundation.origin import SETTING, acting_as, origin_text
+from bursar.identity import audit
 from bursar.identity.principal import Person, Role
 
 MAILBOX_ISSUER: Final = "urn:bursar:mailbox"
 CONSOLE_ISSUER: Final = "urn:bursar:console"
 CONSOLE_SUBJECT: Final = "operator"
-
-_KNOWN: Final = "SELECT identity_id FROM identity WHERE issuer = $1 AND subject = $2"
 
 _SEEN: Final = """
     INSERT INTO identity (identity_id, issuer, subject, display_name) VALUES ($1, $2, $3, $4)
@@ -52,7 +52,8 @@ _PERSON_IN: Final = """
 _OPERATES: Final = "SELECT EXISTS (SELECT FROM platform_operator WHERE identity_id = $1)"
 _ANY_OPERATOR: Final = "SELECT EXISTS (SELECT FROM platform_operator)"
 _MAKE_OPERATOR: Final = """
-    INSERT INTO platform_operator (identity_id, granted_by) VALUES ($1, $2) ON CONFLICT DO NOTHING"""
+    INSERT INTO platform_operator (identity_id, granted_by) VALUES ($1, $2) ON CONFLICT DO NOTHING
+    RETURNING identity_id"""
 _END_OPERATORS: Final = """
     DELETE FROM platform_operator o USING identity i
      WHERE i.identity_id = o.identity_id AND o.granted_by = 'settings' AND i.subject <> ALL ($1::text[])"""
@@ -84,14 +85,11 @@ def mailbox_subject(address: str) -> str:
     return hashlib.sha256(address.strip().lower().encode()).hexdigest()
 
 
-async def known_identity(connection: Connection, issuer: str, subject: str) -> UUID | None:
-    found: UUID | None = await connection.fetchval(_KNOWN, issuer, subject)
-    return found
-
-
 async def seen_identity(connection: Connection, issuer: str, subject: str, display_name: str | None) -> UUID:
-    """The identity, new or known; its row stays locked until the transaction ends."""
+    """The identity, new or known; its row stays locked until the transaction ends, whose changes are its doing."""
     found: UUID = await connection.fetchval(_SEEN, new_id(), issuer, subject, display_name)
+    acting_as(f"identity:{found}")
+    await connection.execute("SELECT set_config($1, $2, true)", SETTING, origin_text())
     return found
 
 
@@ -101,7 +99,9 @@ async def link_by_email(connection: Connection, identity_id: UUID, email: str, *
 
 
 async def make_operator(connection: Connection, identity_id: UUID, *, granted_by: Literal["link", "settings"]) -> None:
-    await connection.execute(_MAKE_OPERATOR, identity_id, granted_by)
+    if await connection.fetchval(_MAKE_OPERATOR, identity_id, granted_by) is not None:
+        said = {"granted_by": granted_by}
+        await audit.note(connection, audit.INSTALLATION, "operator.added", str(identity_id), after=said)
 
 
 async def end_operators_beside(connection: Connection, subjects: Collection[str]) -> None:

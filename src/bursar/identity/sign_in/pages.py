@@ -1,4 +1,4 @@
-"""The tiny pages of sign-in: a question with a button, or what went wrong. No scripts, nothing from elsewhere. Pure."""
+"""The tiny pages of sign-in: a question with a button, or what went wrong. No scripts, nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings `[[sign_in]]`: which issuers may say who somebody is. Pure.
+"""The settings `[[sign_in]]`: which issuers may say who somebody is.
 
 Google and Microsoft are presets; any other issuer is given by its discovery URL.
 """
