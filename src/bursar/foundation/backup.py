@@ -2,7 +2,7 @@
 
 A backup is of one moment (a repeatable-read snapshot), while calls go on. It holds data only: the schema, its roles and
 its rights are made by the migrations, so that a backup of an embedded database can be restored into an external one,
-under another owner, or on another version of PostgreSQL. See docs/decisions/0008.
+under another owner, or on another version of PostgreSQL. See docs/decisions/0011.
 """
 
 from __future__ import annotations
