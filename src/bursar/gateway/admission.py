@@ -7,8 +7,7 @@ out of here has a hold; there is no other way to a provider.
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
@@ -24,7 +23,7 @@ from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.gateway.asgi import RequestHead
 from bursar.gateway.callers import CallParty, identify, read_tags
 from bursar.gateway.dialects.seam import CallRequest, Dialect, FaultKind, GatewayFault, feature_not_priced
-from bursar.gateway.upstreams import Route
+from bursar.gateway.upstreams import EvenLots, Route
 from bursar.gateway.wiring import Configuration, GatewayWiring
 from bursar.ledger.engine import LedgerUnavailable
 from bursar.ledger.model import SHORTAGES, Command, Granted, Outcome, Reason, Rejected, Reserve
@@ -84,6 +83,7 @@ class Admitted:
 class Admission:
     def __init__(self, wiring: GatewayWiring) -> None:
         self._wiring = wiring
+        self._lots = EvenLots()
         self._prices_written: dict[UUID, None] = {}
         self._last_available: dict[UUID, int] = {}
         """By account: what it had left, as far as this worker knows."""
@@ -106,14 +106,30 @@ class Admission:
             raise GatewayFault(FaultKind.FORBIDDEN, f"This mandate may not use '{model[:100]}'.", field="model")
         if not is_allowed(model, party.caller.allowed_models):
             raise GatewayFault(FaultKind.FORBIDDEN, f"This key may not use '{model[:100]}'.", field="model")
-        routes = configuration.upstreams.routes(dialect, model, random.random)
-        if not routes:
-            raise GatewayFault(FaultKind.UNKNOWN_MODEL, f"No upstream serves the model '{model[:100]}'.", field="model")
+        routes = self._routes(dialect, configuration, model)
         priced = self._price(configuration, party, model, routes[0])
         others = [
             route for route in routes[1:] if self._price(configuration, party, model, route).price == priced.price
         ]
         return Asked(hold_id, head, body, party, request, (routes[0], *others), priced, read_tags(head), configuration)
+
+    def _routes(self, dialect: Dialect, configuration: Configuration, model: str) -> Sequence[Route]:
+        """Those whose upstreams are well, the first to be tried first. Before anything is held for the call."""
+        routes = configuration.upstreams.routes(dialect, model, self._lots)
+        if not routes:
+            raise GatewayFault(FaultKind.UNKNOWN_MODEL, f"No upstream serves the model '{model[:100]}'.", field="model")
+        health = self._wiring.health
+        now = health.now()
+        if len(routes) == 1 and routes[0].circuit(health).allows(now):
+            return routes
+        well = [route for route in routes if route.circuit(health).allows(now)]
+        if not well:
+            raise GatewayFault(
+                FaultKind.UPSTREAM_UNAVAILABLE,
+                "The provider of this model does not serve at the moment; nothing was charged.",
+                retry_after_seconds=min(route.circuit(health).wait_seconds(now) for route in routes),
+            )
+        return well
 
     def _price(self, configuration: Configuration, party: CallParty, model: str, route: Route) -> Priced:
         mandate = party.mandate

@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import structlog
+
 from bursar.gateway.admission import Admission, Admitted, Refused, exact_bound, ledger_unavailable
 from bursar.gateway.callers import unknown_key
 from bursar.gateway.dialects.seam import Dialect, FaultKind, GatewayFault
+from bursar.gateway.health import State, Verdict
 from bursar.gateway.meter import Charge, Ending, Meter
 from bursar.gateway.settlements import Ticket
+from bursar.gateway.sse import EventTooLarge
 from bursar.gateway.upstream_http import UpstreamAnswer
+from bursar.gateway.upstream_target import UpstreamFault
 from bursar.gateway.upstreams import Route
 from bursar.gateway.wiring import GatewayWiring
 from bursar.identity.authenticator import IdentityUnavailable
@@ -19,6 +24,9 @@ from bursar.ledger.engine import LedgerUnavailable
 from bursar.ledger.model import SHORTAGES, Extend, Granted, Outcome, Reason, Rejected
 from bursar.pricing.quote import RequestBound
 
+log = structlog.get_logger(__name__)
+
+FORBIDDEN: Final = 403
 TRIES: Final = 3
 """How often a running call asks a ledger that cannot be reached for its next slice."""
 
@@ -49,6 +57,8 @@ class Call:
         self.upstream_seconds = 0.0
         """What of the call's time was spent waiting for the upstream, or for the client to take a stream."""
         self._admission = admission
+        self._entered: int | None = None
+        """What the upstream's circuit let the call in with."""
         self._input_bound: RequestBound | None = None
 
     # --- stopping ----------------------------------------------------------------------------------------------------
@@ -72,8 +82,46 @@ class Call:
         """The hold can no longer be kept: nobody would be left to charge what comes."""
         self.stop(ledger_unavailable(1))
 
+    # --- the upstream's health ---------------------------------------------------------------------------------------
+
+    def enter(self, route: Route) -> bool:
+        """Take a route, where the circuit of its upstream allows it."""
+        health = self.wiring.health
+        entered = route.circuit(health).enter(health.now())
+        if entered is not None:
+            self.route, self._entered = route, entered
+        return entered is not None
+
+    def leave(self, verdict: Verdict) -> None:
+        """The attempt has come to this; once its answer has begun, `note` may add to it."""
+        if self._entered is not None:
+            health = self.wiring.health
+            self._changed(self.route.circuit(health).leave(self._entered, verdict, health.now()), verdict)
+
+    def _note(self, verdict: Verdict) -> None:
+        if self._entered is not None:
+            health = self.wiring.health
+            self._changed(self.route.circuit(health).note(self._entered, verdict, health.now()), verdict)
+
+    def _changed(self, state: State | None, verdict: Verdict) -> None:
+        if state is State.CLOSED:
+            log.info("upstream_is_well_again", upstream=self.route.upstream.name)
+        elif state is State.OPEN and verdict is Verdict.FAULT:
+            self.wiring.alert("upstream_taken_out", self.ticket().facts())
+
+    def broke_off(self, fault: UpstreamFault | EventTooLarge) -> None:
+        """The upstream's answer never came, or not to its end."""
+        if self.answer is not None:
+            self._note(Verdict.FAULT)
+        self.wiring.alert("upstream_broke_off", {"error": str(fault), **self.ticket().facts()})
+
     def complaint(self, status: int, code: str) -> GatewayFault:
-        """The upstream does not like our account with it: the operator hears why, the client only that it is down."""
+        """The upstream does not like our account with it: the operator hears why, the client only that it is down.
+
+        A 403 does not speak for all calls: it may be about the model that this one asked for.
+        """
+        if status != FORBIDDEN:
+            self._note(Verdict.ACCOUNT)
         self.wiring.alert("upstream_rejects_our_account", {"status": status, "code": code, **self.ticket().facts()})
         return GatewayFault(
             FaultKind.UPSTREAM_UNAVAILABLE,

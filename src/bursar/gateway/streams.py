@@ -51,7 +51,7 @@ class StreamPasser:
             if not call.stopped:
                 self._broke_off = True
                 call.stop(GatewayFault(FaultKind.UPSTREAM_UNAVAILABLE, _BROKE_OFF))
-                call.wiring.alert("upstream_broke_off", {"error": str(fault), **call.ticket().facts()})
+                call.broke_off(fault)
         call.ending = self._ending()
         await client.write(self._last_words(), more=False)
 

@@ -14,9 +14,11 @@ from urllib.parse import urlencode
 
 from bursar.foundation.settings_model import UpstreamSettings
 from bursar.gateway.dialects.seam import Dialect, Header
+from bursar.gateway.health import Circuit, UpstreamHealth
 from bursar.gateway.upstream_target import Target
 
 _MODELS_KEPT: Final = 2_048
+_GOLDEN: Final = 0.6180339887498949
 _GLOB: Final = frozenset("*?[")
 
 
@@ -47,6 +49,9 @@ class Route:
     target: Target
     headers: tuple[Header, ...]
     """All that do not depend on the call: content type, our key, configured ones."""
+
+    def circuit(self, health: UpstreamHealth) -> Circuit:
+        return health.of(self.upstream.name, self.upstream.settings.base_url)
 
 
 class UpstreamTable:
@@ -112,15 +117,31 @@ def _route(upstream: Upstream, dialect: Dialect) -> Route:
     return Route(upstream, target, (*(each for each in headers if each[0] not in configured), *upstream.headers))
 
 
+class EvenLots:
+    """Numbers from 0 to 1 for `routes` that spread evenly whenever one stops: by the golden ratio, without chance.
+
+    Every run of calls is shared out in proportion to the weights to within a few calls (Weyl's equidistribution).
+    """
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def __call__(self) -> float:
+        self._at = (self._at + _GOLDEN) % 1
+        return self._at
+
+
 def _shuffled(group: Sequence[Route], draw: Callable[[], float]) -> list[Route]:
     """All of a group, each place given by lot, in proportion to the weights of those that are left."""
     left = list(group)
     shuffled: list[Route] = []
-    while left:
+    while len(left) > 1:
         mark = draw() * sum(route.upstream.settings.weight for route in left)
         for place, route in enumerate(left):
             mark -= route.upstream.settings.weight
             if mark < 0 or place == len(left) - 1:
                 shuffled.append(left.pop(place))
                 break
-    return shuffled
+    return shuffled + left

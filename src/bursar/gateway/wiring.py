@@ -19,6 +19,7 @@ from bursar.gateway.dialects.embeddings import EMBEDDINGS
 from bursar.gateway.dialects.messages import MESSAGES
 from bursar.gateway.dialects.responses import RESPONSES
 from bursar.gateway.dialects.seam import Dialect
+from bursar.gateway.health import UpstreamHealth
 from bursar.gateway.upstream_http import UpstreamClient
 from bursar.gateway.upstreams import UpstreamTable
 from bursar.identity.principal import Caller, Person
@@ -139,6 +140,7 @@ class GatewayWiring:
     configuration: Configuration
     public_url: str
     client: UpstreamClient = field(default_factory=UpstreamClient)
+    health: UpstreamHealth = field(default_factory=UpstreamHealth)
     clock: Clock = field(default_factory=SystemClock)
     notified_at: NotifiedAt = nobody_was_told
     alert: Alert = log_alert
