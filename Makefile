@@ -39,6 +39,7 @@ dev: $(VENV)/.installed-dev ## Install everything for development and serve the 
 
 docs: $(VENV)/.installed ## Write the pages that are made from code
 	$(BIN)/python -m bursar.foundation.settings_document > docs/settings.md
+	$(BIN)/python -m bursar.identity.roles_document > docs/roles.md
 
 clean: ## Remove .venv, caches and what was built (never a data directory)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from bursar.billing.money_in import user_of
 from bursar.foundation.database import Database
 from bursar.foundation.problems import invalid_field
 from bursar.identity.access import not_found
@@ -31,8 +32,6 @@ _LIMITS: Final = """
      ORDER BY l.limit_id
      LIMIT $3"""
 
-_USER_IS_HERE: Final = """
-    SELECT true FROM app_user WHERE mandate_id = $1 AND user_id = $2 AND deleted_at IS NULL"""
 
 _KEY_IS_HERE: Final = """
     SELECT true FROM api_key WHERE mandate_id = $1 AND key_id = $2 AND revoked_at IS NULL"""
@@ -94,10 +93,11 @@ async def checked_scope_id(database: Database, mandate_id: UUID, scope: LimitSco
         if not 1 <= len(scope_id) <= LONGEST_MODEL or not scope_id.isprintable():
             raise invalid_field("scopeId", "must be a model's name")
         return scope_id
+    if scope == "user":
+        return str(await user_of(database, mandate_id, scope_id, "scopeId"))
     wanted = as_uuid(scope_id)
-    statement = _USER_IS_HERE if scope == "user" else _KEY_IS_HERE
     async with database.as_mandate(mandate_id) as connection:
-        is_here = wanted is not None and await connection.fetchval(statement, mandate_id, wanted)
+        is_here = wanted is not None and await connection.fetchval(_KEY_IS_HERE, mandate_id, wanted)
     if not is_here:
         problem = not_found(scope)
         problem.field = "scopeId"

@@ -21,7 +21,7 @@ from bursar.identity.wiring import wiring_of
 from bursar.ledger.model import LimitScope, LimitSet, Period, Reason, Rejected
 
 router = APIRouter(tags=["limits"])
-_SCOPE_ID: Final = "a user's or key's id, or a model's name; left out for the mandate"
+_SCOPE_ID: Final = "a user (our id or the application's), a key's id, or a model's name; left out for the mandate"
 
 
 class NewLimit(Ask):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from bursar.foundation.database import Database, open_database
 from bursar.foundation.logs import configure_logs
+from bursar.foundation.origin import acting_as
 from bursar.foundation.settings import Settings, load_settings, unknown_variables
 from bursar.identity.mandates import Mandate, list_mandates
 from bursar.ledger.engine import Ledger
@@ -31,7 +32,8 @@ def settings_of(data_dir: Path | None = None, config: Path | None = None, **over
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database, started or joined, migrated if need be."""
+    """The database, started or joined, migrated if need be; what is changed there was changed by the command line."""
+    acting_as(ACTOR)
     async with open_database(settings) as database:
         yield database
 
