@@ -53,7 +53,7 @@ async def pair(database: Database, **second_settings: Any) -> AsyncIterator[Pair
             upstream(first.url, "gpt-*", name="first", timeout_seconds=1),
             upstream(second.url, "gpt-*", name="second", **{"order": 2, **second_settings}),
         ]
-        async with open_world(database, settings, wire={"health": UpstreamHealth(pace, time)}) as world:
+        async with open_world(database, settings, wire={"health": UpstreamHealth(time, pace)}) as world:
             await world.top_up("1.00")
             yield Pair(world, first, second, time)
 

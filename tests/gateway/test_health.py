@@ -123,6 +123,6 @@ def test_a_complaint_in_a_stream_opens_it_though_it_had_closed_meanwhile() -> No
 
 
 def test_an_upstream_that_has_moved_begins_anew() -> None:
-    health = UpstreamHealth(PACE)
+    health = UpstreamHealth(lambda: 0.0, PACE)
     assert health.of("a", "http://one") is health.of("a", "http://one")
     assert health.of("a", "http://one") is not health.of("a", "http://two")

@@ -12,7 +12,6 @@ about health; a complaint about our account with the upstream opens the circuit 
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,7 +142,7 @@ class Circuit:
 class UpstreamHealth:
     """The circuits of one worker, by upstream; they outlive a new configuration. `clock` is in seconds."""
 
-    def __init__(self, pace: Pace = USUAL, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float], pace: Pace = USUAL) -> None:
         self.now = clock
         self._pace = pace
         self._circuits: dict[tuple[str, str], Circuit] = {}

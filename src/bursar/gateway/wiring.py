@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -140,7 +141,7 @@ class GatewayWiring:
     configuration: Configuration
     public_url: str
     client: UpstreamClient = field(default_factory=UpstreamClient)
-    health: UpstreamHealth = field(default_factory=UpstreamHealth)
+    health: UpstreamHealth = field(default_factory=lambda: UpstreamHealth(time.monotonic))
     clock: Clock = field(default_factory=SystemClock)
     notified_at: NotifiedAt = nobody_was_told
     alert: Alert = log_alert
