@@ -171,7 +171,7 @@ async def test_what_a_limit_may_not_be(database: Database, mandate: Mandate) -> 
 
 
 async def test_caps_made_under_load_count_every_call(database: Database, new_ledger: NewLedger) -> None:
-    """`verify` at the end is thorough: whatever was in flight when they were made is in them. Wallets open meanwhile."""
+    """`verify` at the end is thorough: whatever was in flight when they were made is in them. Wallets open, too."""
     engines = [await new_ledger(), await new_ledger()]
     zone = zone_where_it_is_noon()
     mandate_id = await create_mandate(database, billing_model="PREPAY_USER", time_zone=zone)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from bursar.foundation.database import RawConnection
 from bursar.ledger.invariants import INVARIANTS, THOROUGH, WARNINGS
 from bursar.ledger.reading import Connection
 
@@ -35,7 +36,7 @@ class Violation:
 
 
 async def verify(
-    where: asyncpg.Pool | Connection,
+    where: asyncpg.Pool | Connection | RawConnection,
     mandate_id: UUID | None = None,
     *,
     thorough: bool = False,
@@ -44,7 +45,8 @@ async def verify(
     """What is wrong with the books of one mandate, or of all; empty if nothing is.
 
     All statements see the same moment, so that calls may go on meanwhile; nothing is locked. `thorough` also holds caps
-    against every call of their scope. Raises what asyncpg raises. Needs `bursar_ledger`'s rights, or the owner's.
+    against every call of their scope. A connection that is in a transaction is taken as it is, with what that sees.
+    Raises what asyncpg raises. Needs `bursar_ledger`'s rights, or the owner's.
     """
     checks: Mapping[str, str] = {**INVARIANTS, **THOROUGH} if thorough else INVARIANTS
     found: list[Violation] = []
@@ -61,10 +63,13 @@ async def verify(
 
 
 @asynccontextmanager
-async def _one_moment(where: asyncpg.Pool | Connection) -> AsyncIterator[Connection]:
+async def _one_moment(where: asyncpg.Pool | Connection | RawConnection) -> AsyncIterator[Connection | RawConnection]:
     if isinstance(where, asyncpg.Pool):
         async with where.acquire() as connection, _one_moment(connection) as same:
             yield same
+        return
+    if where.is_in_transaction():
+        yield where
         return
     async with where.transaction(isolation="repeatable_read", readonly=True):
         # A large journal takes longer to read than any batch may take to commit.
