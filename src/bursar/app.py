@@ -24,6 +24,7 @@ from bursar.billing.api import create_api
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import Database, connect_database
 from bursar.foundation.health import readiness
+from bursar.foundation.secrets import Secrets, secret_keys
 from bursar.foundation.settings import Settings, SettingsError, reload_settings
 from bursar.gateway.asgi import AsgiApp, Receive, Scope, Send
 from bursar.gateway.gateway import Gateway
@@ -34,7 +35,9 @@ from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import EngineLimits, Ledger
 from bursar.notices.delivery import open_delivery
 from bursar.notices.news import ShortageNews
+from bursar.notices.observing import Observer
 from bursar.notices.rider import NoticeRider
+from bursar.notices.routes import notice_routers
 
 log = structlog.get_logger(__name__)
 
@@ -69,11 +72,14 @@ async def running_parts(
     ) as database:
         ledger = Ledger(database.ledger_pool, rider=NoticeRider(), limits=_engine_limits(settings))
         authenticator = Authenticator(database, root_key=settings.root_key)
+        secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
+        observer = Observer(database.ledger_pool)
         delivery = open_delivery(
             database.ledger_pool,
             mail_url=settings.mail_url,
             mail_from=settings.mail_from,
             public_url=settings.public_url,
+            secrets=secrets,
         )
         news = ShortageNews(database.ledger_pool)
         gateway = Gateway(
@@ -97,12 +103,14 @@ async def running_parts(
         await ledger.start()
         await authenticator.start()
         await delivery.start()
+        await observer.start()
         try:
-            api = create_api(wiring)
+            api = create_api(wiring, *notice_routers(secrets, settings.public_url))
             _add_health(api, database)
             yield Worker(dispatcher(gateway, api), database, ledger, gateway)
         finally:
             await gateway.aclose(SHUTDOWN_SECONDS)
+            await observer.stop()
             await delivery.stop()
             await authenticator.stop()
             await ledger.stop()

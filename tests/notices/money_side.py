@@ -59,6 +59,7 @@ class MoneySide:
                 " notify_cooldown_seconds, notify_wallet_exhausted) VALUES ($1, $2, $3, $4, $5, $6)",
                 mandate_id, model, credit_limit_nanos, list(emails), cooldown_seconds, wallets,
             )  # fmt: skip
+            await connection.execute("INSERT INTO identity_revision (mandate_id) VALUES ($1)", mandate_id)
         await self.account(mandate_id, mandate_id)
         return mandate_id
 

@@ -19,6 +19,7 @@ import asyncpg
 import structlog
 
 from bursar.billing.refusal import billing_url
+from bursar.foundation.secrets import Secrets
 from bursar.foundation.settings import SettingsError
 from bursar.notices import outbox
 from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome, Verdict
@@ -31,6 +32,7 @@ from bursar.notices.mail import render
 from bursar.notices.mime import SenderError, read_sender
 from bursar.notices.outbox import Claimed, Ended
 from bursar.notices.retries import State, gives_up, retry_after
+from bursar.notices.unsubscribing import UnsubscribeLinks
 from bursar.notices.wording import MailFacts
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Delivery:
         *,
         public_url: str,
         message_domain: str = "bursar.invalid",
+        links: UnsubscribeLinks | None = None,
         pace: DeliveryPace | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class Delivery:
         self._channels = {channel.name: channel for channel in channels}
         self._public_url = public_url
         self._message_domain = message_domain
+        self._links = links
         self._pace = pace or DeliveryPace()
         self._now = now
         self._stopping = asyncio.Event()
@@ -149,7 +153,10 @@ class Delivery:
         outdated = [row for row in claimed if row.outdated]
         if outdated:
             await self._record([Ended(row, "CANCELLED", error="it is not so any more") for row in outdated])
-        over = {row.notice_id for row in (*ended, *outdated)}
+        silenced = [row for row in claimed if row.silent_until is not None and row.silent_until > row.claimed_at]
+        if silenced:
+            await self._record([_silenced(row) for row in silenced])
+        over = {row.notice_id for row in (*ended, *outdated, *silenced)}
         unlisted = [row for row in claimed if not row.listed and row.notice_id not in over]
         if unlisted:
             error = "the settings no longer name this recipient"
@@ -220,6 +227,7 @@ class Delivery:
                     raise
 
     def _letter(self, row: Claimed) -> Letter:
+        unsubscribe_url = self._links.unsubscribe(row, row.claimed_at) if self._links is not None else None
         mail = render(
             MailFacts(
                 kind=row.kind,
@@ -235,6 +243,8 @@ class Delivery:
                 key_name=row.key_name,
                 cooldown_seconds=row.cooldown_seconds,
                 top_up_url=billing_url(self._public_url, row.mandate_id),
+                requests=row.requests,
+                unsubscribe_url=unsubscribe_url,
             )
         )
         return Letter(
@@ -245,6 +255,7 @@ class Delivery:
             html=mail.html,
             language=mail.language,
             date=row.claimed_at,
+            unsubscribe_url=unsubscribe_url,
         )
 
     def _rests(self, channel: str) -> bool:
@@ -265,6 +276,7 @@ def open_delivery(
     mail_url: str,
     mail_from: str,
     public_url: str,
+    secrets: Secrets | None = None,
     pace: DeliveryPace | None = None,
 ) -> Delivery:
     """The worker with its channels, as the settings say. Raises `SettingsError` with one line."""
@@ -277,12 +289,19 @@ def open_delivery(
     except MailUrlError as error:
         raise SettingsError("BURSAR_MAIL_URL", str(error)) from None
     channel = MaildirChannel(target, sender) if isinstance(target, Path) else EmailChannel(target, sender)
-    return Delivery(pool, [channel], public_url=public_url, message_domain=sender.domain, pace=pace)
+    links = None if secrets is None else UnsubscribeLinks(secrets, public_url)
+    return Delivery(pool, [channel], public_url=public_url, message_domain=sender.domain, links=links, pace=pace)
 
 
 def _handed_back(row: Claimed) -> Ended:
     """Not tried: due again at once."""
     return Ended(row, "QUEUED", retry_after=timedelta(0), handed_back=True)
+
+
+def _silenced(row: Claimed) -> Ended:
+    """Not tried: due again when the silence ends."""
+    until = row.silent_until or row.claimed_at
+    return Ended(row, "QUEUED", retry_after=until - row.claimed_at, error="silenced", handed_back=True)
 
 
 def _storable(text: str) -> str:

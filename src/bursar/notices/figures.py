@@ -29,7 +29,7 @@ class Figures:
     """What one kind says beside: when money will end, which limit it is. Plain JSON."""
 
     @classmethod
-    def of(cls, alert: Alert, users: int) -> Self:
+    def of(cls, alert: Alert, users: int, more: Mapping[str, Any] | None = None) -> Self:
         """Raises `ValueError` for an alert without a shortage."""
         if alert.since is None:
             raise ValueError("no shortage, nothing to tell")
@@ -41,6 +41,7 @@ class Figures:
             available_nanos=alert.available_nanos,
             user_id=alert.last_user_id,
             key_id=alert.last_key_id,
+            more=more or {},
         )
 
     def to_json(self) -> dict[str, Any]:

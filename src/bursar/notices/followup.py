@@ -54,7 +54,8 @@ async def _look_at(pool: Pool, key: AlertKey, at: datetime | None) -> None:
             return
         step = due(seen.alert, seen.policy, moment, lasts=_lasts(seen), slot_id=new_id())
         if step.alert is not seen.alert:
-            await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment)
+            over = [key] if step.verdict is Verdict.RESOLVED else []
+            await apply(connection, [step], over, moment, facts={key: seen.facts} if seen.facts else {})
 
 
 async def resolve_ended(pool: Pool, keys: Iterable[AlertKey], at: datetime | None) -> None:

@@ -18,6 +18,8 @@ class Trigger(StrEnum):
     """A denial, in its own transaction."""
     LEVEL = "LEVEL"
     """A figure in the database has crossed a line: looked at every few seconds."""
+    REQUEST = "REQUEST"
+    """Somebody asks for it."""
     MONEY_BACK = "MONEY_BACK"
     """A shortage has ended of which somebody was told."""
 
@@ -76,8 +78,13 @@ LIMIT_NEAR: Final = NoticeKind(
 LIMIT_REACHED: Final = NoticeKind(
     "LIMIT_REACHED", "reached", Trigger.LEVEL, Audience.CAP_OWNER, repeats=False, ends="a higher cap, the next period"
 )
+TOP_UP_REQUESTED: Final = NoticeKind(
+    "TOP_UP_REQUESTED", "asked", Trigger.REQUEST, Audience.FINANCE, repeats=True, ends="the last request being decided"
+)
+TEST: Final = NoticeKind("TEST", "test", Trigger.REQUEST, Audience.TOLD, repeats=False, ends="being told")
 
 KINDS: Final[Mapping[str, NoticeKind]] = {
-    kind.name: kind for kind in (EXHAUSTED, FUNDED_AGAIN, BALANCE_LOW, RUNNING_OUT, LIMIT_NEAR, LIMIT_REACHED)
+    kind.name: kind
+    for kind in (EXHAUSTED, FUNDED_AGAIN, BALANCE_LOW, RUNNING_OUT, LIMIT_NEAR, LIMIT_REACHED, TOP_UP_REQUESTED, TEST)
 }
 REFUSAL_KINDS: Final = tuple(kind for kind in KINDS.values() if kind.reasons)

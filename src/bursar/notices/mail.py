@@ -46,7 +46,7 @@ def render(facts: MailFacts) -> Mail:
     """The mail in the mandate's language; English where that is unknown. Raises `KeyError` for an unknown kind."""
     language = choose_language(None, facts.language)
     texts = CATALOGUES[language]
-    sheet = _exhausted(facts, language) if facts.kind == EXHAUSTED.name else other_sheet(facts, language)
+    sheet = sheet_of(facts, language)
     mandate = quotable(facts.mandate_name)
     whose = f"{quotable(facts.mandate_name, LONGEST_BODY_NAME)} ({facts.mandate_id})"
     content = {
@@ -61,6 +61,8 @@ def render(facts: MailFacts) -> Mail:
         "url": facts.top_up_url,
         "again": sheet.again,
         "footer": texts[sheet.footer].format(mandate=mandate),
+        "unsubscribe": texts["unsubscribe"] if facts.unsubscribe_url else "",
+        "unsubscribe_url": facts.unsubscribe_url or "",
         "colon": texts["colon"],
         "rows": (*sheet.rows, (texts["label.mandate"], whose)),
     }
@@ -72,6 +74,11 @@ def render(facts: MailFacts) -> Mail:
         text=_template("notice.txt.jinja").render(content),
         html=_template("notice.html.jinja").render(content),
     )
+
+
+def sheet_of(facts: MailFacts, language: Language) -> Sheet:
+    """The sentences and figures of one notice. Raises `KeyError` for an unknown kind."""
+    return _exhausted(facts, language) if facts.kind == EXHAUSTED.name else other_sheet(facts, language)
 
 
 def _exhausted(facts: MailFacts, language: Language) -> Sheet:

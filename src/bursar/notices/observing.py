@@ -174,9 +174,9 @@ class Observer:
             step = observed(alert, seen, watched.policy, moment, shortage_id=new_id(), slot_id=new_id())
             if step.alert is alert:
                 return False
-            if seen.facts is not None:
-                await store.note_facts(connection, {key: seen.facts})
-            await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment)
+            facts = {key: seen.facts} if seen.facts is not None else {}
+            await store.note_facts(connection, facts)
+            await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment, facts=facts)
             return step.verdict is not Verdict.NOTHING
 
     async def _run(self) -> None:

@@ -46,6 +46,10 @@ class Claimed:
     funds: Funds | None
     listed: bool
     """Whether the mandate's settings still want this recipient to be told of this account."""
+    silent_until: datetime | None
+    """The mandate wants to hear nothing of this kind before."""
+    requests: tuple[tuple[str, str], ...]
+    """Who asks for a top-up, and why: looked up now, kept nowhere else."""
     outdated: bool
     """Whether what it says is not true any more, for another reason than the account's money."""
     mandate_name: str
@@ -115,6 +119,14 @@ _CLAIM: Final = """
                 WHERE short.mandate_id = taken.mandate_id AND short.kind = 'EXHAUSTED'
                   AND short.account_id = taken.account_id AND short.shortage_id IS NOT NULL
                   AND short.resolved_at IS NULL) AS outdated,
+           (SELECT max(silence.ends_at) FROM notice_silence AS silence
+             WHERE silence.mandate_id = taken.mandate_id AND taken.kind <> 'TEST'
+               AND (silence.kind IS NULL OR silence.kind = taken.kind)) AS silent_until,
+           CASE taken.kind WHEN 'TOP_UP_REQUESTED' THEN ARRAY(
+               SELECT jsonb_build_array(asker.display_name, asked.reason)
+                 FROM top_up_request AS asked JOIN app_user AS asker USING (mandate_id, user_id)
+                WHERE asked.mandate_id = taken.mandate_id AND asked.state = 'OPEN'
+                ORDER BY asked.created_at LIMIT 100) END AS requests,
            last_told.payload AS last_payload, last_told.sent_at AS last_sent_at,
            coalesce($3, now()) AS claimed_at,
            account.credits_posted - account.debits_posted AS balance_nanos,
@@ -296,6 +308,8 @@ def _claimed(row: store.Row) -> Claimed:
         figures=figures,
         funds=store.funds_of(row, is_wallet=row["account_id"] != row["mandate_id"]),
         listed=row["listed"],
+        silent_until=row["silent_until"],
+        requests=tuple((name, reason) for name, reason in row["requests"] or ()),
         outdated=row["outdated"],
         mandate_name=row["mandate_name"],
         currency=row["currency"],

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -93,6 +94,7 @@ async def apply(
     withdrawn: Iterable[AlertKey],
     at: datetime,
     users: Iterable[RefusedUser] = (),
+    facts: Mapping[AlertKey, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
     """Write what the rules said: alerts, then rows that are withdrawn, then rows that are queued."""
     if not steps:
@@ -102,9 +104,9 @@ async def apply(
     await store.withdraw(connection, withdrawn, at)
     over = {store.key_of(step.alert) for step in steps if not step.alert.is_open and step.alert.kind == EXHAUSTED.name}
     await again.follow_up(connection, sorted(over.intersection(withdrawn)), at)
-    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at)
+    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at, facts)
     told = [step for step in steps if step.verdict is Verdict.CLAIMED or step.warn]
-    await inbox.put(connection, [_item(step.alert, counts, step.user_id) for step in told], at)
+    await inbox.put(connection, [_item(step.alert, counts, step.user_id, facts) for step in told], at)
     for step in steps:
         if step.warn and step.user_id is None:
             log.warning(
@@ -116,8 +118,14 @@ async def apply(
             )
 
 
-def _item(alert: Alert, users: Mapping[AlertKey, int], user_id: UUID | None) -> Item:
-    figures = Figures.of(alert, users.get(store.key_of(alert), 0))
+def _item(
+    alert: Alert,
+    users: Mapping[AlertKey, int],
+    user_id: UUID | None,
+    facts: Mapping[AlertKey, Mapping[str, Any]],
+) -> Item:
+    key = store.key_of(alert)
+    figures = Figures.of(alert, users.get(key, 0), facts.get(key))
     return Item(alert.mandate_id, alert.kind, alert.account_id, figures.to_json(), user_id)
 
 

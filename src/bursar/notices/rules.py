@@ -70,6 +70,8 @@ class Policy:
 
     cooldown: timedelta
     recipients: tuple[str, ...]
+    silent_until: datetime | None = None
+    """The mandate wants to hear nothing of this kind before."""
     user_id: UUID | None = None
     """The one person whom it is about; `None` where the mandate's owners and finance people hear of it."""
 
@@ -203,6 +205,8 @@ def told_nobody(alert: Alert, slot_id: UUID, at: datetime, *, all_failed: bool) 
 
 def _tell(alert: Alert, policy: Policy, at: datetime, slot_id: UUID) -> Step:
     opens = opens_at(alert, policy.cooldown)
+    if policy.silent_until is not None and (opens is None or opens < policy.silent_until):
+        opens = policy.silent_until
     if opens is not None and at < opens:
         untold = alert.slot_shortage_id != alert.shortage_id or alert.reopens_at is not None
         return Step(replace(alert, due_at=opens if untold else None), Verdict.SILENT)

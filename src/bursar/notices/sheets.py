@@ -11,8 +11,9 @@ from bursar.billing.models import Language
 from bursar.billing.texts import LOCALES, format_compared, format_money, format_time, quotable
 from bursar.notices.catalogues import CATALOGUES
 from bursar.notices.kinds import FUNDED_AGAIN, KINDS
-from bursar.notices.wording import MailFacts, number, refused, subject_of
+from bursar.notices.wording import MailFacts, number, plural, refused, subject_of
 
+LONGEST_REASON: Final = 300
 Rows = tuple[tuple[str, str], ...]
 
 
@@ -34,8 +35,8 @@ def other_sheet(facts: MailFacts, language: Language) -> Sheet:
     """Raises `KeyError` for an unknown kind."""
     texts = CATALOGUES[language]
     prefix = KINDS[facts.kind].texts
-    # A limit's notices speak of the mandate's limits, whoever pays.
-    subject = "pool" if facts.kind in _OF_LIMITS else subject_of(facts)
+    # These speak of the mandate, whoever pays.
+    subject = "pool" if facts.kind in _OF_THE_MANDATE else subject_of(facts)
     values, rows = _FIGURES[facts.kind](facts, language)
     values["mandate"] = quotable(facts.mandate_name)
 
@@ -105,6 +106,17 @@ def _cap(facts: MailFacts, language: Language) -> Said:
     return {"percent": number(int(more["percent"]), language)}, tuple(rows)
 
 
+def _asked(facts: MailFacts, language: Language) -> Said:
+    """Everybody who asks, with their reason."""
+    rows = tuple((quotable(name), quotable(reason, LONGEST_REASON)) for name, reason in facts.requests)
+    count = len(rows) or facts.figures.calls
+    return {"people": plural(language, "asked.people", count).format(count=number(count, language))}, rows
+
+
+def _test(facts: MailFacts, language: Language) -> Said:
+    return {}, ()
+
+
 def _scope(more: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     return texts[f"scope.{more['scope']}"].format(name=quotable(str(more.get("name") or more["scopeId"])))
 
@@ -115,5 +127,7 @@ _FIGURES: Final[Mapping[str, Callable[[MailFacts, Language], Said]]] = {
     "FUNDED_AGAIN": _again,
     "LIMIT_NEAR": _cap,
     "LIMIT_REACHED": _cap,
+    "TOP_UP_REQUESTED": _asked,
+    "TEST": _test,
 }
-_OF_LIMITS: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED"})
+_OF_THE_MANDATE: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED", "TOP_UP_REQUESTED", "TEST"})

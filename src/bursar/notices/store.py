@@ -42,6 +42,8 @@ class Watched:
     funds: Funds | None
     wanted: bool
     """False for a wallet where the mandate does not want to hear of wallets."""
+    facts: Mapping[str, Any] | None = None
+    """What its notice says beside its figures."""
 
 
 class RefusedUser(NamedTuple):
@@ -63,6 +65,9 @@ _WATCH: Final = """
            mandate.status, terms.billing_model, terms.notify_cooldown_seconds, terms.notify_wallet_exhausted,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
            account.credits_posted - account.debits_posted AS balance_nanos,
+           (SELECT max(silence.ends_at) FROM notice_silence AS silence
+             WHERE silence.mandate_id = wanted.mandate_id
+               AND (silence.kind IS NULL OR silence.kind = wanted.kind)) AS silent_until,
            ARRAY(SELECT listed.address
                    FROM unnest(terms.notify_emails) WITH ORDINALITY AS listed (address, place)
                   WHERE NOT EXISTS (
@@ -170,9 +175,14 @@ async def watch(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertK
         found[key] = Watched(
             alert=_alert(row) if exists else Alert(*key),
             exists=exists,
-            policy=Policy(timedelta(seconds=row["notify_cooldown_seconds"] or 3600), tuple(row["recipients"])),
+            policy=Policy(
+                cooldown=timedelta(seconds=row["notify_cooldown_seconds"] or 3600),
+                recipients=tuple(row["recipients"]),
+                silent_until=row["silent_until"],
+            ),
             funds=funds_of(row, is_wallet=is_wallet),
             wanted=key.kind != EXHAUSTED.name or not is_wallet or bool(row["notify_wallet_exhausted"]),
+            facts=row["facts"] if exists else None,
         )
     personal = [key for key in found if KINDS[key.kind].audience in _PERSONAL]
     if personal:
@@ -214,12 +224,13 @@ async def queue(
     claims: Sequence[tuple[Alert, Sequence[str]]],
     users: Mapping[AlertKey, int],
     at: datetime,
+    facts: Mapping[AlertKey, Mapping[str, Any]],
 ) -> None:
     """An outbox row for every recipient of every claimed slot; one that is still undelivered is brought up to date."""
     rows = [
         (
             alert.mandate_id, new_id(), alert.kind, alert.account_id, alert.shortage_id, alert.slot_id, recipient,
-            Figures.of(alert, users.get(key_of(alert), 0)).to_json(),
+            Figures.of(alert, users.get(key_of(alert), 0), facts.get(key_of(alert))).to_json(),
         )
         for alert, recipients in claims
         for recipient in recipients

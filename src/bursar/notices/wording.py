@@ -36,6 +36,9 @@ class MailFacts:
     key_name: str | None
     cooldown_seconds: int
     top_up_url: str
+    requests: tuple[tuple[str, str], ...] = ()
+    """Name and reason of everybody who asks for a top-up."""
+    unsubscribe_url: str | None = None
 
 
 def subject_of(facts: MailFacts) -> Subject:

@@ -37,6 +37,8 @@ class Letter:
     html: str
     language: str
     date: datetime
+    unsubscribe_url: str | None = None
+    """Where one POST takes this recipient off (RFC 8058)."""
 
 
 Delivered = tuple[Letter, Outcome]

@@ -1,0 +1,121 @@
+"""Users who were refused ask for a top-up: finance gets one notice that collects all requests, and decides each.
+
+One open request per user: asking again changes its reason. Whoever asked hears in the application what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from bursar.foundation.database import Connection
+from bursar.foundation.ids import new_id
+from bursar.notices import inbox, store
+from bursar.notices.inbox import Item
+from bursar.notices.kinds import TOP_UP_REQUESTED
+from bursar.notices.rider import apply
+from bursar.notices.rules import Refused, Verdict, funded, opens_at, refused
+from bursar.notices.store import AlertKey
+
+if TYPE_CHECKING:
+    from asyncpg import Pool
+
+APPROVED: Final = "TOP_UP_APPROVED"
+DECLINED: Final = "TOP_UP_DECLINED"
+
+_ASK: Final = """
+    INSERT INTO top_up_request (mandate_id, request_id, user_id, reason, created_at)
+    VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (mandate_id, user_id) WHERE state = 'OPEN' DO UPDATE SET reason = EXCLUDED.reason
+    RETURNING request_id, user_id, reason, state, created_at, decided_at, decided_by, xmax = 0 AS is_new
+"""
+_DECIDE: Final = """
+    UPDATE top_up_request SET state = $3, decided_at = $4, decided_by = $5
+     WHERE mandate_id = $1 AND request_id = $2 AND state = 'OPEN'
+    RETURNING request_id, user_id, reason, state, created_at, decided_at, decided_by
+"""
+_LIST: Final = """
+    SELECT request_id, asked.user_id, reason, state, asked.created_at, decided_at, decided_by,
+           asker.display_name AS name
+      FROM top_up_request AS asked JOIN app_user AS asker USING (mandate_id, user_id)
+     WHERE mandate_id = $1 AND ($2::uuid IS NULL OR asked.user_id = $2) AND ($3::text IS NULL OR state = $3)
+     ORDER BY asked.created_at DESC, request_id DESC LIMIT 200
+"""
+_ANY_OPEN: Final = "SELECT EXISTS (SELECT FROM top_up_request WHERE mandate_id = $1 AND state = 'OPEN')"
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpRequest:
+    """`state` is `OPEN`, `APPROVED` or `DECLINED`."""
+
+    request_id: UUID
+    user_id: UUID
+    reason: str
+    state: str
+    created_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    name: str | None = None
+
+
+async def ask(pool: Pool, mandate_id: UUID, user_id: UUID, reason: str, at: datetime | None = None) -> TopUpRequest:
+    """Ask, and have finance told: at once, or when the cooldown ends.
+
+    `pool` is `bursar_ledger`'s; `at` is for tests.
+    """
+    key = AlertKey(mandate_id, TOP_UP_REQUESTED.name, mandate_id)
+    async with pool.acquire() as connection, connection.transaction():
+        moment = await _moment(connection, at)
+        watched = (await store.watch(connection, [key]))[key]
+        alert = watched.alert if watched.exists else (await store.begin(connection, [key]))[key]
+        row = dict(await connection.fetchrow(_ASK, mandate_id, new_id(), user_id, reason, moment) or {})
+        if row.pop("is_new"):
+            news = Refused(1, 0, 0, user_id, None)
+            step = refused(alert, news, watched.policy, moment, shortage_id=new_id(), slot_id=new_id())
+            if step.verdict is Verdict.SILENT:
+                # Each request is news: what came within the cooldown is collected and told when it ends.
+                opens = opens_at(step.alert, watched.policy.cooldown)
+                moments = [each for each in (opens, watched.policy.silent_until) if each is not None]
+                step = replace(step, alert=replace(step.alert, due_at=max(moments)))
+            await apply(connection, [step], [], moment)
+    return TopUpRequest(**row)
+
+
+async def decide(
+    pool: Pool, mandate_id: UUID, request_id: UUID, *, approve: bool, actor: str, at: datetime | None = None
+) -> TopUpRequest | None:
+    """Approve or decline, and tell whoever asked; `None` where there is no such open request."""
+    key = AlertKey(mandate_id, TOP_UP_REQUESTED.name, mandate_id)
+    async with pool.acquire() as connection, connection.transaction():
+        moment = await _moment(connection, at)
+        watched = (await store.watch(connection, [key])).get(key)
+        state = "APPROVED" if approve else "DECLINED"
+        row = await connection.fetchrow(_DECIDE, mandate_id, request_id, state, moment, actor)
+        if row is None:
+            return None
+        request = TopUpRequest(**dict(row))
+        told = Item(
+            mandate_id, APPROVED if approve else DECLINED, mandate_id,
+            {"requestId": str(request_id), "reason": request.reason}, request.user_id,
+        )  # fmt: skip
+        await inbox.put(connection, [told], moment)
+        if watched is not None and watched.exists and not await connection.fetchval(_ANY_OPEN, mandate_id):
+            step = funded(watched.alert, moment)
+            await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment)
+    return request
+
+
+async def list_requests(
+    connection: Connection, mandate_id: UUID, *, user_id: UUID | None = None, state: str | None = None
+) -> Sequence[TopUpRequest]:
+    """The newest 200, of one user where that is said."""
+    rows = await connection.fetch(_LIST, mandate_id, user_id, state)
+    return [TopUpRequest(**dict(row)) for row in rows]
+
+
+async def _moment(connection: Connection, at: datetime | None) -> datetime:
+    moment: datetime = at if at is not None else await connection.fetchval("SELECT now()")
+    return moment

@@ -1,0 +1,15 @@
+"""All routes of this room, for `create_api(wiring, *notice_routers(secrets, public_url))`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from bursar.foundation.secrets import Secrets
+from bursar.notices import routes_people, routes_wishes
+from bursar.notices.routes_unsubscribe import unsubscribe_router
+from bursar.notices.unsubscribing import UnsubscribeLinks
+
+
+def notice_routers(secrets: Secrets, public_url: str) -> tuple[APIRouter, ...]:
+    """`secrets` and `public_url` are those by which the mails' links are made."""
+    return (routes_wishes.router, routes_people.router, unsubscribe_router(UnsubscribeLinks(secrets, public_url)))

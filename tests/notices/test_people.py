@@ -1,0 +1,153 @@
+"""What people find in the application, live and later, and asking for a top-up."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bursar.notices.asking import ask, decide
+from bursar.notices.reading import Inbox
+from bursar.notices.routes_people import events
+from tests.notices.mail_host import MailHost
+from tests.notices.money_side import MoneySide
+from tests.notices.worker import worker
+from tests.support.management import Api, assert_problem
+
+A = "finance@example.org"
+
+
+async def test_a_shortage_is_in_the_inbox_of_owners_and_finance_in_their_language(api: Api, money: MoneySide) -> None:
+    mandate_id = await money.mandate(A)
+    mandate = f"/api/mandates/{mandate_id}"
+    _, boss = await api.person_key(mandate, "owner")
+    french = await api.user(mandate, "claire", role="finance", language="fr")
+    claire = await api.key(mandate, "admin", french)
+    _, member = await api.person_key(mandate, "member")
+    await money.refuse(mandate_id, calls=3)
+    (item,) = (await api.get(f"{mandate}/inbox", key=claire)).json()["items"]
+    assert item["title"] == "Crédit IA épuisé"
+    assert "3 requêtes d’IA ont été refusées" in item["text"]
+    assert (await api.get(f"{mandate}/inbox", key=member)).json() == {"items": [], "nextCursor": None}
+    assert (await api.post(f"{mandate}/inbox/{item['id']}/read", key=member)).json() == {"read": 0}, "not theirs"
+    assert (await api.post(f"{mandate}/inbox/{item['id']}/read", key=claire)).json() == {"read": 1}
+    assert (await api.get(f"{mandate}/inbox?unread=true", key=claire)).json()["items"] == []
+    assert len((await api.get(f"{mandate}/inbox?unread=true", key=boss)).json()["items"]) == 1
+    assert (await api.post(f"{mandate}/inbox/read", key=boss)).json() == {"read": 1}
+    assert_problem(await api.get(f"{mandate}/inbox", key=await api.key(mandate, "admin")), 403, "forbidden")
+
+
+async def test_the_inbox_has_pages(api: Api, money: MoneySide) -> None:
+    mandate_id = await money.mandate(cooldown_seconds=60)
+    mandate = f"/api/mandates/{mandate_id}"
+    _, key = await api.person_key(mandate, "owner")
+    for _ in range(3):
+        await money.refuse(mandate_id)
+        money.clock.pass_by(hours=1)
+    first = (await api.get(f"{mandate}/inbox?limit=2", key=key)).json()
+    second = (await api.get(f"{mandate}/inbox", key=key, params={"cursor": first["nextCursor"]})).json()
+    found = [each["id"] for each in (*first["items"], *second["items"])]
+    assert len(set(found)) == 3
+    assert second["nextCursor"] is None
+    assert_problem(await api.get(f"{mandate}/inbox?cursor=x", key=key), 422, "invalid_request", "cursor")
+
+
+async def test_news_come_live_and_nothing_is_missed_after_a_break(api: Api, money: MoneySide) -> None:
+    mandate_id = await money.mandate(A)
+    user_id, key = await api.person_key(f"/api/mandates/{mandate_id}", "owner")
+    caller = await api.wiring.authenticator.authenticate(key)
+    assert caller is not None
+    assert caller.mandate is not None
+    assert caller.person is not None
+    assert str(caller.person.user_id) == user_id
+    inbox = Inbox(money.database, caller.mandate, caller.person, "https://bursar.example")
+    live = inbox.live(poll_seconds=0.01)
+    stream = events(await anext(live), live)
+    assert await anext(stream) == b": listening\n\n"
+    waiting = asyncio.ensure_future(anext(stream))
+    await money.refuse(mandate_id)
+    event = await waiting
+    assert b"event: notice\n" in event
+    assert b"KI-Guthaben aufgebraucht" in event
+    await live.aclose()
+    cursor = event.split(b"\n")[0].removeprefix(b"id: ").decode()
+    money.clock.pass_by(hours=2)
+    await money.refuse(mandate_id)
+    again = inbox.live(cursor, poll_seconds=0.01)
+    (missed,) = await anext(again)
+    assert missed.created_at == money.clock.at
+    await again.aclose()
+
+
+async def test_requests_are_collected_in_one_notice(money: MoneySide, mail_host: MailHost) -> None:
+    mandate_id = await money.mandate(A, language="en")
+    pool = money.database.ledger_pool
+    anna, ben = [await money.person(mandate_id, name) for name in ("Anna <b>", "Ben")]
+    delivery = worker(money, mail_host)
+    await ask(pool, mandate_id, anna, "For the offer", money.clock.at)
+    await ask(pool, mandate_id, anna, "For the offer to Müller & Co.", money.clock.at)
+    await ask(pool, mandate_id, ben, "Translations", money.clock.at)
+    await delivery.work_once()
+    await delivery.work_once()
+    (mail,) = mail_host.received
+    plain, html = (mail.message.get_body((kind,)) for kind in ("plain", "html"))
+    assert plain is not None
+    assert html is not None
+    for part in ("2 people ask", "Anna <b>: For the offer to Müller & Co.", "Ben: Translations", "/billing?mandate="):
+        assert part in plain.get_content()
+    assert "<b>" not in html.get_content()
+    assert "Ben" not in str((await money.notices(mandate_id, "TOP_UP_REQUESTED"))[0]["payload"]), "no names are kept"
+
+
+async def test_a_request_within_the_cooldown_is_told_when_it_ends(money: MoneySide, mail_host: MailHost) -> None:
+    mandate_id = await money.mandate(A)
+    pool = money.database.ledger_pool
+    anna, ben = [await money.person(mandate_id, name) for name in ("Anna", "Ben")]
+    delivery = worker(money, mail_host)
+    await ask(pool, mandate_id, anna, "One", money.clock.at)
+    await delivery.work_once()
+    money.clock.pass_by(minutes=5)
+    await ask(pool, mandate_id, ben, "Two", money.clock.at)
+    await delivery.work_once()
+    assert len(mail_host.received) == 1
+    money.clock.pass_by(hours=1)
+    await delivery.work_once()
+    assert len(mail_host.received) == 2
+
+
+async def test_what_is_decided_before_the_mail_went_out_is_not_told(money: MoneySide, mail_host: MailHost) -> None:
+    mandate_id = await money.mandate(A)
+    pool = money.database.ledger_pool
+    anna = await money.person(mandate_id, "Anna")
+    asked = await ask(pool, mandate_id, anna, "One", money.clock.at)
+    decided = await decide(pool, mandate_id, asked.request_id, approve=True, actor="test", at=money.clock.at)
+    assert decided is not None
+    assert await decide(pool, mandate_id, asked.request_id, approve=True, actor="test", at=money.clock.at) is None
+    await worker(money, mail_host).work_once()
+    assert mail_host.received == []
+    assert [(each["kind"], each["user_id"]) for each in await money.inbox(mandate_id)] == [("TOP_UP_APPROVED", anna)]
+
+
+async def test_asking_over_http(api: Api, money: MoneySide) -> None:
+    mandate_id = await money.mandate(A, language="en")
+    mandate = f"/api/mandates/{mandate_id}"
+    member_id, member = await api.person_key(mandate, "member")
+    _, other = await api.person_key(mandate, "member", "other")
+    _, finance = await api.person_key(mandate, "finance")
+    path = f"{mandate}/top-up-requests"
+    made = await api.made(path, {"reason": "For the offer"}, key=member)
+    assert (made["state"], made["userId"]) == ("OPEN", member_id)
+    assert (await api.get(path, key=other)).json() == []
+    assert [each["name"] for each in (await api.get(path, key=finance)).json()] == ["Member"]
+    assert (
+        (await api.get(f"{mandate}/inbox", key=finance))
+        .json()["items"][0]["text"]
+        .startswith("At Helvetia Treuhand AG, one person asks for more AI credit.")
+    )
+    assert_problem(await api.post(f"{path}/{made['id']}/approve", key=member), 403, "forbidden")
+    approved = (await api.post(f"{path}/{made['id']}/approve", key=finance)).json()
+    assert approved["billingUrl"] == f"https://bursar.example/billing?mandate={mandate_id}"
+    assert_problem(await api.post(f"{path}/{made['id']}/decline", key=finance), 404, "not_found")
+    (news,) = (await api.get(f"{mandate}/inbox", key=member)).json()["items"]
+    assert news["title"] == "Your request has been approved"
+    assert_problem(await api.post(path, {"reason": ""}, key=member), 422, "invalid_request", "reason")
+    service = await api.key(mandate, "service")
+    assert_problem(await api.post(path, {"reason": "x"}, key=service), 403, "forbidden")
