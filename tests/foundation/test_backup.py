@@ -93,6 +93,7 @@ async def rights(addresses: DatabaseAddresses) -> dict[str, list[Any]]:
                 " FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
                 "SELECT tablename::text, policyname::text, roles::text, qual, with_check FROM pg_policies"
                 " ORDER BY 1, 2",
+                "SELECT indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
                 "SELECT tgrelid::regclass::text, tgname::text, tgenabled::text FROM pg_trigger"
                 " WHERE NOT tgisinternal ORDER BY 1, 2",
                 "SELECT proname::text, proacl::text FROM pg_proc"

@@ -62,7 +62,7 @@ def chore(name: str, keep_days: int, find: str, prune: str) -> Chore:
 
 @dataclass(frozen=True, slots=True)
 class PruningPace:
-    """How gently. A batch of 500 holds takes some ten milliseconds of one connection."""
+    """How gently. A batch of 500 holds takes some tens of milliseconds of one connection."""
 
     every_seconds: float = 3600.0
     batch_rows: int = 500

@@ -57,7 +57,8 @@ FIRST_ID = """
         AS $$ SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$
 """
 
-# Rows that somebody is just working on are skipped: this waits for nobody.
+# Rows that somebody is just working on are skipped: this waits for nobody. Transfers are looked up hold by hold,
+# whatever the planner thinks of the size of a batch: a mandate may have millions of them.
 PRUNE_HOLDS = """
     CREATE FUNCTION prune_holds(of_mandate uuid, wanted timestamptz, most integer) RETURNS integer
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -65,22 +66,25 @@ PRUNE_HOLDS = """
         cut timestamptz := prunable_before(wanted);
         taken integer;
     BEGIN
-        WITH old AS (
-            SELECT h.hold_id FROM hold h
-             WHERE h.mandate_id = of_mandate AND h.hold_id < first_id_at(cut) AND h.state <> 'PENDING'
-               AND h.created_at < cut AND h.resolved_at < cut
-               AND NOT EXISTS (SELECT FROM transfer t WHERE t.mandate_id = of_mandate AND t.hold_id = h.hold_id
-                                  AND t.at >= cut)
-             ORDER BY h.hold_id LIMIT most
-               FOR UPDATE SKIP LOCKED
-        ), gone AS (
-            DELETE FROM hold h USING old WHERE h.mandate_id = of_mandate AND h.hold_id = old.hold_id RETURNING h.*
+        WITH gone AS (
+            DELETE FROM hold WHERE ctid = ANY (ARRAY(
+                SELECT h.ctid FROM hold h
+                 WHERE h.mandate_id = of_mandate AND h.hold_id < first_id_at(cut) AND h.state <> 'PENDING'
+                   AND h.created_at < cut AND h.resolved_at < cut
+                   AND coalesce((SELECT max(t.at) FROM transfer t
+                                  WHERE t.mandate_id = of_mandate AND t.hold_id = h.hold_id), '-infinity') < cut
+                 ORDER BY h.hold_id LIMIT most
+                   FOR UPDATE SKIP LOCKED))
+            RETURNING *
         ), paid AS (
-            SELECT t.hold_id,
-                   max(CASE WHEN t.debit_account_id = g.account_id THEN t.debit_version
-                            WHEN t.credit_account_id = g.account_id THEN t.credit_version END) AS version
-              FROM transfer t JOIN gone g ON t.mandate_id = of_mandate AND t.hold_id = g.hold_id
-             WHERE t.kind IN ('CHARGE', 'LATE_ADJUSTMENT') GROUP BY t.hold_id
+            SELECT g.hold_id, charged.version
+              FROM gone g CROSS JOIN LATERAL (
+                   SELECT max(CASE WHEN t.debit_account_id = g.account_id THEN t.debit_version
+                                   WHEN t.credit_account_id = g.account_id THEN t.credit_version END) AS version
+                     FROM transfer t
+                    WHERE t.mandate_id = of_mandate AND t.hold_id = g.hold_id
+                      AND t.kind IN ('CHARGE', 'LATE_ADJUSTMENT')) AS charged
+             WHERE charged.version IS NOT NULL
         ), folded AS (
             INSERT INTO hold_checkpoint AS c
             SELECT of_mandate, g.account_id, count(*), sum(g.growths), count(p.hold_id), sum(g.charged_nanos),
@@ -121,15 +125,14 @@ PRUNE_NOTICES = """
         cut timestamptz := prunable_before(wanted);
         taken integer;
     BEGIN
-        WITH old AS (
-            SELECT n.notice_id FROM notice n
+        DELETE FROM notice WHERE ctid = ANY (ARRAY(
+            SELECT n.ctid FROM notice n
              WHERE n.mandate_id = of_mandate AND n.notice_id < first_id_at(cut) AND n.state <> 'QUEUED'
                AND greatest(n.updated_at, n.sent_at) < cut
                AND NOT EXISTS (SELECT FROM notice other WHERE other.mandate_id = of_mandate
                                   AND other.slot_id = n.slot_id AND other.state = 'QUEUED')
              ORDER BY n.notice_id LIMIT most
-               FOR UPDATE SKIP LOCKED)
-        DELETE FROM notice n USING old WHERE n.mandate_id = of_mandate AND n.notice_id = old.notice_id;
+               FOR UPDATE SKIP LOCKED));
         GET DIAGNOSTICS taken = ROW_COUNT;
         RETURN taken;
     END
