@@ -96,13 +96,12 @@ class ReceiptList(Answer):
 
 @router.get(
     "/api/mandates/{mandateId}/statements",
-    response_model=None,
+    response_model=StatementAnswer,
     responses={
         **refusals(),
         200: {
             "description": "The statement.",
             "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/StatementAnswer"}},
                 "text/csv": {"schema": {"type": "string"}},
                 "application/pdf": _BINARY,
             },
@@ -160,13 +159,12 @@ async def list_receipts(
 
 @router.get(
     "/api/mandates/{mandateId}/receipts/{transferId}",
-    response_model=None,
+    response_model=ReceiptAnswer,
     responses={
         **refusals(),
         200: {
             "description": "The receipt.",
             "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/ReceiptAnswer"}},
                 "application/pdf": _BINARY,
             },
         },
