@@ -21,11 +21,14 @@ import structlog
 from bursar.billing.refusal import billing_url
 from bursar.foundation.secrets import Secrets
 from bursar.foundation.settings import SettingsError
-from bursar.notices import outbox
+from bursar.notices import outbox, store
 from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome, Verdict
+from bursar.notices.channels.egress import Egress
 from bursar.notices.channels.email import EmailChannel
 from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
 from bursar.notices.channels.maildir import MaildirChannel
+from bursar.notices.channels.webhook import WebhookChannel
+from bursar.notices.event import event_of
 from bursar.notices.followup import look_again, resolve_ended
 from bursar.notices.levels import still_so
 from bursar.notices.mail import render
@@ -227,7 +230,9 @@ class Delivery:
                     raise
 
     def _letter(self, row: Claimed) -> Letter:
-        unsubscribe_url = self._links.unsubscribe(row, row.claimed_at) if self._links is not None else None
+        unsubscribe_url: str | None = None
+        if self._links is not None and row.channel == store.EMAIL:
+            unsubscribe_url = self._links.unsubscribe(row, row.claimed_at)
         mail = render(
             MailFacts(
                 kind=row.kind,
@@ -256,6 +261,7 @@ class Delivery:
             language=mail.language,
             date=row.claimed_at,
             unsubscribe_url=unsubscribe_url,
+            event=event_of(row),
         )
 
     def _rests(self, channel: str) -> bool:
@@ -290,7 +296,10 @@ def open_delivery(
         raise SettingsError("BURSAR_MAIL_URL", str(error)) from None
     channel = MaildirChannel(target, sender) if isinstance(target, Path) else EmailChannel(target, sender)
     links = None if secrets is None else UnsubscribeLinks(secrets, public_url)
-    return Delivery(pool, [channel], public_url=public_url, message_domain=sender.domain, links=links, pace=pace)
+    channels: list[Channel] = [channel]
+    if secrets is not None:
+        channels.append(WebhookChannel(pool, secrets, Egress()))
+    return Delivery(pool, channels, public_url=public_url, message_domain=sender.domain, links=links, pace=pace)
 
 
 def _handed_back(row: Claimed) -> Ended:

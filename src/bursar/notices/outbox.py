@@ -107,7 +107,11 @@ _CLAIM: Final = """
            coalesce(terms.language, mandate.language) AS language,
            terms.billing_model, coalesce(terms.notify_cooldown_seconds, 3600) AS cooldown_seconds,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
-           CASE WHEN taken.kind = 'EXHAUSTED'
+           CASE WHEN taken.channel = 'webhook'
+                THEN EXISTS (SELECT FROM webhook_endpoint AS endpoint WHERE endpoint.mandate_id = taken.mandate_id
+                                AND taken.recipient = 'webhook:' || endpoint.endpoint_id
+                                AND endpoint.disabled_at IS NULL)
+                WHEN taken.kind = 'EXHAUSTED'
                 THEN coalesce(taken.recipient = ANY (terms.notify_emails)
                               AND (taken.account_id = taken.mandate_id OR terms.notify_wallet_exhausted), false)
                 ELSE coalesce(taken.recipient = ANY (terms.notify_emails), false)
@@ -165,7 +169,8 @@ _RECORD: Final = """
      WHERE notice.mandate_id = new.mandate_id AND notice.notice_id = new.notice_id
        AND ((notice.state = 'QUEUED' AND notice.claim_id = new.claim_id)
             OR (new.state = 'SENT' AND notice.state <> 'SENT'))
-    RETURNING notice.mandate_id, notice.kind, notice.account_id, notice.shortage_id, notice.slot_id, notice.state
+    RETURNING notice.mandate_id, notice.kind, notice.account_id, notice.shortage_id, notice.slot_id, notice.state,
+              notice.channel
 """
 
 _SLOTS: Final = """
@@ -237,7 +242,7 @@ async def record(connection: Connection, ended: Sequence[Ended], at: datetime | 
         for row in rows:
             key = AlertKey(row["mandate_id"], row["kind"], row["account_id"])
             if row["state"] == "SENT" and key in alerts:
-                alerts[key] = accepted(alerts[key], row["shortage_id"], moment)
+                alerts[key] = accepted(alerts[key], row["shortage_id"], moment, by_mail=row["channel"] == "email")
                 if key.kind == EXHAUSTED.name and not alerts[key].is_open:
                     late.add(key)
             elif row["state"] != "QUEUED":

@@ -18,6 +18,7 @@ from bursar.notices.asking import APPROVED, DECLINED
 from bursar.notices.catalogues import CATALOGUES
 from bursar.notices.figures import Figures
 from bursar.notices.mail import sheet_of
+from bursar.notices.webhooks import DISABLED
 from bursar.notices.wording import MailFacts
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _READ: Final = """
      WHERE mandate_id = $1 AND user_id = $2 AND ($3::uuid IS NULL OR item_id = $3) AND read_at IS NULL
     RETURNING item_id
 """
-_DECISIONS: Final = {APPROVED: "approved", DECLINED: "declined"}
+_DECISIONS: Final = {APPROVED: "approved", DECLINED: "declined", DISABLED: "disabled"}
 NO_ID: Final = UUID(int=0)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -115,7 +116,8 @@ class Inbox:
         language = choose_language(None, self.person.language, mandate.language)
         if row["kind"] in _DECISIONS:
             texts, prefix = CATALOGUES[language], _DECISIONS[row["kind"]]
-            return texts[f"{prefix}.event"], texts[f"{prefix}.lead"].format(mandate=quotable(mandate.name))
+            url = quotable(str(row["payload"].get("url", "")), 200)
+            return texts[f"{prefix}.event"], texts[f"{prefix}.lead"].format(mandate=quotable(mandate.name), url=url)
         facts = MailFacts(
             kind=row["kind"],
             language=language,

@@ -7,9 +7,15 @@ from fastapi import APIRouter
 from bursar.foundation.secrets import Secrets
 from bursar.notices import routes_people, routes_wishes
 from bursar.notices.routes_unsubscribe import unsubscribe_router
+from bursar.notices.routes_webhooks import webhook_router
 from bursar.notices.unsubscribing import UnsubscribeLinks
 
 
 def notice_routers(secrets: Secrets, public_url: str) -> tuple[APIRouter, ...]:
     """`secrets` and `public_url` are those by which the mails' links are made."""
-    return (routes_wishes.router, routes_people.router, unsubscribe_router(UnsubscribeLinks(secrets, public_url)))
+    return (
+        routes_wishes.router,
+        routes_people.router,
+        webhook_router(secrets),
+        unsubscribe_router(UnsubscribeLinks(secrets, public_url)),
+    )

@@ -175,12 +175,12 @@ def due(alert: Alert, policy: Policy, at: datetime, *, lasts: bool, slot_id: UUI
     return _tell(alert, policy, at, slot_id)
 
 
-def accepted(alert: Alert, shortage_id: UUID, at: datetime) -> Alert:
-    """A recipient's server has accepted a mail about the shortage `shortage_id`."""
+def accepted(alert: Alert, shortage_id: UUID, at: datetime, *, by_mail: bool = True) -> Alert:
+    """A recipient's server has accepted a mail about the shortage `shortage_id`; or a program has (not `by_mail`)."""
     alert = replace(
         alert, given_back_count=0, reopens_at=None, sent_at=at if alert.sent_at is None else max(alert.sent_at, at)
     )
-    if alert.shortage_id != shortage_id:
+    if alert.shortage_id != shortage_id or not by_mail:
         return alert
     return replace(alert, due_at=None, notified_at=alert.notified_at or at)
 

@@ -74,7 +74,10 @@ _WATCH: Final = """
                         SELECT FROM recipient_state AS dead
                          WHERE dead.mandate_id = wanted.mandate_id AND dead.channel = 'email'
                            AND dead.address = listed.address)
-                  ORDER BY listed.place) AS recipients
+                  ORDER BY listed.place)
+           || ARRAY(SELECT 'webhook:' || endpoint.endpoint_id FROM webhook_endpoint AS endpoint
+                     WHERE endpoint.mandate_id = wanted.mandate_id AND endpoint.disabled_at IS NULL
+                     ORDER BY endpoint.endpoint_id) AS recipients
       FROM wanted
       LEFT JOIN locked USING (mandate_id, kind, account_id)
       JOIN mandate ON mandate.mandate_id = wanted.mandate_id
@@ -135,7 +138,8 @@ _WRITE: Final = """
 _QUEUE: Final = """
     INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
                         next_attempt_at, created_at, updated_at)
-    SELECT mandate_id, notice_id, kind, account_id, shortage_id, slot_id, 'email', recipient, payload, $9, $9, $9
+    SELECT mandate_id, notice_id, kind, account_id, shortage_id, slot_id,
+           CASE WHEN recipient LIKE 'webhook:%' THEN 'webhook' ELSE 'email' END, recipient, payload, $9, $9, $9
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[])
            AS new (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, recipient, payload)
      ORDER BY mandate_id, kind, account_id, recipient

@@ -108,4 +108,6 @@ TEXTS: Final[dict[str, str]] = {
     "approved.lead": "Ihre Anfrage nach mehr KI-Guthaben bei {mandate} wurde angenommen.",
     "declined.event": "Ihre Anfrage wurde abgelehnt",
     "declined.lead": "Ihre Anfrage nach mehr KI-Guthaben bei {mandate} wurde abgelehnt.",
+    "disabled.event": "Webhook abgeschaltet",
+    "disabled.lead": "Der Webhook {url} von {mandate} wurde abgeschaltet, weil er keine Nachrichten mehr angenommen hat.",
 }

@@ -108,4 +108,6 @@ TEXTS: Final[dict[str, str]] = {
     "approved.lead": "Your request for more AI credit at {mandate} has been approved.",
     "declined.event": "Your request has been declined",
     "declined.lead": "Your request for more AI credit at {mandate} has been declined.",
+    "disabled.event": "Webhook switched off",
+    "disabled.lead": "The webhook {url} of {mandate} has been switched off because it did not accept messages any more.",
 }

@@ -108,4 +108,6 @@ TEXTS: Final[dict[str, str]] = {
     "approved.lead": "Votre demande de crédit IA supplémentaire dans l’organisation {mandate} a été acceptée.",
     "declined.event": "Votre demande a été refusée",
     "declined.lead": "Votre demande de crédit IA supplémentaire dans l’organisation {mandate} a été refusée.",
+    "disabled.event": "Webhook désactivé",
+    "disabled.lead": "Le webhook {url} de l’organisation {mandate} a été désactivé, car il n’acceptait plus de messages.",
 }

@@ -108,4 +108,6 @@ TEXTS: Final[dict[str, str]] = {
     "approved.lead": "La sua richiesta di altro credito IA presso l’organizzazione {mandate} è stata accettata.",
     "declined.event": "La sua richiesta è stata respinta",
     "declined.lead": "La sua richiesta di altro credito IA presso l’organizzazione {mandate} è stata respinta.",
+    "disabled.event": "Webhook disattivato",
+    "disabled.lead": "Il webhook {url} dell’organizzazione {mandate} è stato disattivato perché non accettava più messaggi.",
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Verdict(StrEnum):
@@ -39,6 +41,8 @@ class Letter:
     date: datetime
     unsubscribe_url: str | None = None
     """Where one POST takes this recipient off (RFC 8058)."""
+    event: Mapping[str, Any] | None = None
+    """The same for programs: `id`, `type`, `timestamp` and `data`."""
 
 
 Delivered = tuple[Letter, Outcome]
