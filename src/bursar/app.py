@@ -91,6 +91,7 @@ async def running_parts(
                 public_url=settings.public_url,
                 notified_at=news.notified_at,
                 on_finished=on_finished,
+                workers=settings.workers,
             )
         )
         wiring = Wiring(

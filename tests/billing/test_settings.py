@@ -77,6 +77,9 @@ async def test_settings_begin_with_defaults(api: Api) -> None:
         "clientGone": "DRAIN",
         "usersOnFirstSight": False,
         "language": None,
+        "maxCallsPerMinute": None,
+        "maxConcurrentCalls": None,
+        "maxHeld": None,
     }
 
 
@@ -96,6 +99,9 @@ async def test_everything_can_be_set_read_back_and_sent_back(api: Api) -> None:
         "clientGone": "STOP",
         "usersOnFirstSight": True,
         "language": "it",
+        "maxCallsPerMinute": 600,
+        "maxConcurrentCalls": 20,
+        "maxHeld": "2.500000000",
     }
     answer = await change(api, mandate, wanted)
     assert answer.status_code == 200, answer.text

@@ -16,7 +16,7 @@ from bursar.identity.access import Action
 from bursar.identity.documented import IF_MATCH, refusals
 from bursar.identity.entrance import Visitor, etag, if_match, may
 from bursar.identity.principal import BillingModelName, ClientGone
-from bursar.identity.wire import AmountOrZero, Answer, Ask, WholeNumber
+from bursar.identity.wire import AmountOrZero, Answer, Ask, PositiveAmount, WholeNumber
 from bursar.identity.wiring import wiring_of
 
 router = APIRouter(tags=["billing settings"])
@@ -25,7 +25,7 @@ _EMAILS_MEANING: Final = "a list, a JSON array in a string, or one address in a 
 
 
 class SettingsChange(Ask):
-    """What is left out stays as it is. The first four are the operator's to change."""
+    """What is left out stays as it is. The first four and the last three are the operator's to change."""
 
     billing_model: BillingModelName | None = None
     credit_limit: AmountOrZero | None = None
@@ -40,6 +40,9 @@ class SettingsChange(Ask):
     client_gone: ClientGone | None = None
     users_on_first_sight: StrictBool | None = None
     language: Language | None = None
+    max_calls_per_minute: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    max_concurrent_calls: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    max_held: Annotated[PositiveAmount | None, Field(description="the most that its calls may hold at once")] = None
 
 
 class SettingsAnswer(Answer):
@@ -56,12 +59,16 @@ class SettingsAnswer(Answer):
     client_gone: ClientGone
     users_on_first_sight: bool
     language: str | None
+    max_calls_per_minute: int | None
+    max_concurrent_calls: int | None
+    max_held: str | None
 
 
 _STORED_AS: Final[Mapping[str, str]] = {
     "credit_limit": "credit_limit_nanos",
     "low_balance_threshold": "low_balance_threshold_nanos",
     "exhausted_below": "exhausted_below_nanos",
+    "max_held": "max_held_nanos",
 }
 _ASKED_AS: Final[Mapping[str, str]] = {column: name for name, column in _STORED_AS.items()}
 _READERS: Final[Mapping[str, Callable[[Any, str], object]]] = {
@@ -110,6 +117,9 @@ def _answer(found: BillingSettings) -> SettingsAnswer:
         client_gone=found.client_gone,
         users_on_first_sight=found.users_on_first_sight,
         language=found.language,
+        max_calls_per_minute=found.max_calls_per_minute,
+        max_concurrent_calls=found.max_concurrent_calls,
+        max_held=amount(found.max_held_nanos),
     )
 
 

@@ -27,19 +27,24 @@ MOST_ALLOWED_MODELS: Final = 1000
 LONGEST_MODEL: Final = 200
 NOTIFY_EMAILS: Final = "notifyEmails"
 
-TERMS: Final = frozenset({"billing_model", "credit_limit_nanos", "markup_percent", "allowed_models"})
-"""What the mandate pays and owes: changed by operators only."""
+TERMS: Final = frozenset(
+    {"billing_model", "credit_limit_nanos", "markup_percent", "allowed_models"}
+    | {"max_calls_per_minute", "max_concurrent_calls", "max_held_nanos"}
+)
+"""What the mandate pays and owes, and how much of the installation it may take: changed by operators only."""
 
 _SELECT: Final = """
     SELECT billing_model, credit_limit_nanos, markup_percent, allowed_models, notify_emails, notify_cooldown_seconds,
            notify_wallet_exhausted, low_balance_threshold_nanos, exhausted_below_nanos, max_hold_share_percent,
-           client_gone, users_on_first_sight, language, version
+           client_gone, users_on_first_sight, language, max_calls_per_minute, max_concurrent_calls, max_held_nanos,
+           version
       FROM billing_settings WHERE mandate_id = $1"""
 
 _LOCK: Final = """
     SELECT billing_model, credit_limit_nanos, markup_percent, allowed_models, notify_emails, notify_cooldown_seconds,
            notify_wallet_exhausted, low_balance_threshold_nanos, exhausted_below_nanos, max_hold_share_percent,
-           client_gone, users_on_first_sight, language, version
+           client_gone, users_on_first_sight, language, max_calls_per_minute, max_concurrent_calls, max_held_nanos,
+           version
       FROM billing_settings WHERE mandate_id = $1
        FOR UPDATE"""
 
@@ -48,7 +53,7 @@ _UPDATE: Final = """
        SET billing_model = $2, credit_limit_nanos = $3, markup_percent = $4, allowed_models = $5, notify_emails = $6,
            notify_cooldown_seconds = $7, notify_wallet_exhausted = $8, low_balance_threshold_nanos = $9,
            exhausted_below_nanos = $10, max_hold_share_percent = $11, client_gone = $12, users_on_first_sight = $13,
-           language = $14, version = $15
+           language = $14, max_calls_per_minute = $15, max_concurrent_calls = $16, max_held_nanos = $17, version = $18
      WHERE mandate_id = $1"""
 
 _PERCENT: Final = re.compile(r"-?[0-9]{1,5}(\.[0-9]{1,6})?")
@@ -71,6 +76,9 @@ class BillingSettings:
     client_gone: ClientGone
     users_on_first_sight: bool
     language: str | None
+    max_calls_per_minute: int | None
+    max_concurrent_calls: int | None
+    max_held_nanos: int | None
     version: int
 
 

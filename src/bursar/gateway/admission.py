@@ -23,6 +23,7 @@ from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.gateway.asgi import RequestHead
 from bursar.gateway.callers import CallParty, identify, read_tags
 from bursar.gateway.dialects.seam import CallRequest, Dialect, FaultKind, GatewayFault, feature_not_priced
+from bursar.gateway.held_caps import left_to_hold, too_much_held
 from bursar.gateway.upstreams import EvenLots, Route
 from bursar.gateway.wiring import Configuration, GatewayWiring
 from bursar.ledger.engine import LedgerUnavailable
@@ -69,6 +70,8 @@ class Asked:
     priced: Priced
     tags: Mapping[str, str] | None
     configuration: Configuration
+    may_hold_nanos: int | None = None
+    """What the key or the mandate may still hold; `None` where that is not capped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,10 @@ class Admission:
     async def reserve(self, asked: Asked) -> Admitted:
         """Set money aside. Raises `Refused`, and `GatewayFault` where the call cannot be made at all."""
         await self._write_price(asked.priced.price)
+        party = asked.party
+        left_nanos = await left_to_hold(self._wiring.database, party.mandate.mandate_id, party.limited)
+        if left_nanos is not None:
+            asked = replace(asked, may_hold_nanos=max(0, left_nanos))
         for pause in (*LOOK_AGAIN_SECONDS, None):
             wanted, outcome = await self._ask(asked)
             self._remember(asked.party.account_id, outcome)
@@ -177,7 +184,8 @@ class Admission:
         cheap = self._quote(asked, asked.request.bounds(asked.priced.facts, exact=False))
         available = self._last_available.get(asked.party.account_id)
         outcome: Outcome | None = None
-        if available is not None and available >= RICH_TIMES * cheap.minimum_nanos:
+        fits = asked.may_hold_nanos is None or asked.may_hold_nanos >= cheap.minimum_nanos
+        if fits and available is not None and available >= RICH_TIMES * cheap.minimum_nanos:
             outcome = await self._submit(_reserve(asked, cheap))
             if not isinstance(outcome, Rejected) or outcome.reason not in SHORTAGES:
                 return cheap, outcome
@@ -276,6 +284,12 @@ async def exact_bound(asked: Asked) -> RequestBound:
 
 
 def _reserve(asked: Asked, wanted: Quote) -> Reserve:
+    """Raises `GatewayFault` (429) where the key or the mandate may not hold so much now."""
+    desired_nanos = wanted.desired_nanos
+    if asked.may_hold_nanos is not None:
+        if asked.may_hold_nanos < wanted.minimum_nanos:
+            raise too_much_held()
+        desired_nanos = min(desired_nanos, asked.may_hold_nanos)
     party, caller = asked.party, asked.party.caller
     return Reserve(
         mandate_id=party.mandate.mandate_id,
@@ -284,7 +298,7 @@ def _reserve(asked: Asked, wanted: Quote) -> Reserve:
         payer=party.payer,
         billing_model=party.mandate.billing_model,
         minimum_nanos=wanted.minimum_nanos,
-        desired_nanos=wanted.desired_nanos,
+        desired_nanos=desired_nanos,
         input_bound_nanos=wanted.input_bound_nanos,
         ttl_seconds=asked.configuration.hold_ttl_seconds,
         user_id=party.person.user_id if party.person is not None else None,

@@ -12,9 +12,10 @@ from bursar.billing.models import MODEL_RULES, BillingModel, Role, Viewer, may_s
 from bursar.foundation.ids import pool_account_id, wallet_account_id
 from bursar.gateway.asgi import RequestHead
 from bursar.gateway.dialects.seam import FaultKind, GatewayFault, invalid
+from bursar.gateway.rates import Subject
 from bursar.gateway.wiring import Identities
 from bursar.identity.authenticator import IdentityUnavailable
-from bursar.identity.principal import Caller, MandateFacts, Person
+from bursar.identity.principal import NO_RATES, Caller, MandateFacts, Person
 from bursar.ledger.model import Payer
 
 MOST_TAGS: Final = 16
@@ -31,6 +32,16 @@ class CallParty:
     person: Person | None
     payer: Payer
     account_id: UUID
+
+    @property
+    def limited(self) -> tuple[Subject, ...]:
+        """Who of the call's parties has rates; the narrower one first."""
+        found: list[Subject] = []
+        if self.caller.rates is not NO_RATES and self.caller.key_id is not None:
+            found.append(Subject("key", self.caller.key_id, self.caller.rates))
+        if self.mandate.rates is not NO_RATES:
+            found.append(Subject("mandate", self.mandate.mandate_id, self.mandate.rates))
+        return tuple(found)
 
     @property
     def viewer(self) -> Viewer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 from uuid import UUID
 
@@ -12,10 +13,12 @@ from bursar.foundation.ids import new_id
 from bursar.gateway.admission import Admission, Admitted, Refused
 from bursar.gateway.asgi import AsgiApp, Client, ClientGone, Receive, RequestHead, Scope, Send, read_body, send_answer
 from bursar.gateway.call import Call
-from bursar.gateway.callers import identify
+from bursar.gateway.callers import CallParty, identify
 from bursar.gateway.dialects.seam import Dialect, ErrorAnswer, FaultKind, GatewayFault
+from bursar.gateway.held_caps import left_to_hold, too_much_held
+from bursar.gateway.rates import RateKeeper, Subject
 from bursar.gateway.relay import relay
-from bursar.gateway.settlements import Settlements
+from bursar.gateway.settlements import Settlements, Ticket
 from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring
 
 log = structlog.get_logger(__name__)
@@ -31,6 +34,7 @@ class Gateway:
         self.configuration = wiring.configuration
         self._admission = Admission(wiring)
         self._settlements = Settlements(wiring.ledger, wiring.alert)
+        self._rates = RateKeeper(time.monotonic, wiring.workers)
         self._live: set[asyncio.Task[object]] = set()
 
     @property
@@ -65,20 +69,24 @@ class Gateway:
             task = asyncio.current_task()
             assert task is not None
             self._live.add(task)
+            entered: list[Subject] = []
             try:
-                await self._serve(dialect, scope, receive, send)
+                await self._serve(dialect, scope, receive, send, entered)
             finally:
                 self._live.discard(task)
+                self._rates.leave(entered)
 
         return serve
 
-    async def _serve(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, dialect: Dialect, scope: Scope, receive: Receive, send: Send, entered: list[Subject]
+    ) -> None:
         loop = asyncio.get_running_loop()
         hold_id = new_id()
         head = RequestHead(scope)
         began_seconds = loop.time()
         try:
-            admitted = await self._admit(dialect, head, receive, hold_id)
+            admitted = await self._admit(dialect, head, receive, hold_id, entered)
         except ClientGone:
             return
         except Exception as error:
@@ -92,13 +100,43 @@ class Gateway:
         outcome = call.ending.value if call.ending is not None else "upstream_error"
         self._record(dialect, head, call, hold_id, client.status, outcome, began_seconds)
 
-    async def _admit(self, dialect: Dialect, head: RequestHead, receive: Receive, hold_id: UUID) -> Admitted:
-        """Raises `GatewayFault`, `Refused`, `ClientGone`."""
+    async def _admit(
+        self, dialect: Dialect, head: RequestHead, receive: Receive, hold_id: UUID, entered: list[Subject]
+    ) -> Admitted:
+        """Raises `GatewayFault`, `Refused`, `ClientGone`. Who takes part in rates from here on is `entered`."""
         configuration = self.configuration
         party = await identify(self.wiring.identities, head)
+        self._enter(party, entered)
         body = await read_body(head, receive, configuration.max_body_bytes)
         asked = self._admission.understand(dialect, configuration, party, head, body, hold_id)
-        return await self._admission.reserve(asked)
+        admitted = await self._admission.reserve(asked)
+        if admitted.asked.may_hold_nanos is not None:
+            await self._look_again(admitted)
+        return admitted
+
+    def _enter(self, party: CallParty, entered: list[Subject]) -> None:
+        subjects = party.limited
+        if not subjects:
+            return
+        if (no := self._rates.enter(subjects)) is not None:
+            message = f"{no.what}; try again in {no.retry_after_seconds} s."
+            raise GatewayFault(FaultKind.RATE_LIMITED, message, retry_after_seconds=no.retry_after_seconds)
+        entered.extend(subjects)
+
+    async def _look_again(self, admitted: Admitted) -> None:
+        """Whether what is held is still within its cap with this call's hold in it; if not, the hold is given back."""
+        asked = admitted.asked
+        party, mandate_id = asked.party, asked.party.mandate.mandate_id
+        try:
+            left_nanos = await left_to_hold(self.wiring.database, mandate_id, party.limited)
+            if left_nanos is not None and left_nanos < 0:
+                raise too_much_held()
+        except BaseException:
+            ticket = Ticket(
+                mandate_id, party.account_id, asked.hold_id, asked.request.model, asked.routes[0].upstream.name
+            )
+            self._settlements.settle(ticket, None)
+            raise
 
     def _no(self, dialect: Dialect, error: Exception, hold_id: UUID) -> tuple[ErrorAnswer, str]:
         if isinstance(error, Refused):

@@ -147,5 +147,7 @@ class GatewayWiring:
     alert: Alert = log_alert
     on_finished: Callable[[CallRecord], None] = unobserved
     top_up_enabled: bool = True
+    workers: int = 1
+    """How many share one installation's rates."""
     client_stall_seconds: float = 60.0
     """How long a client may leave its answer unread before it counts as gone."""

@@ -17,23 +17,26 @@ from bursar.identity.access import not_found
 from bursar.identity.keys import make_key
 from bursar.identity.mandates import checked_name
 from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.principal import NO_RATES, Rates
 from bursar.identity.revision import note_change
 
 KeyKind = Literal["user", "service", "admin"]
 
 _INSERT: Final = """
     INSERT INTO api_key (mandate_id, key_id, secret_hash, prefix, kind, user_id, name, created_by, expires_at,
-                         allowed_models, read_only_billing)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                         allowed_models, read_only_billing, max_calls_per_minute, max_concurrent_calls, max_held_nanos)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     RETURNING key_id, kind, user_id, name, prefix, created_by, created_at, expires_at, revoked_at, last_used_at,
-              allowed_models, read_only_billing, former_prefix, former_until"""
+              allowed_models, read_only_billing, former_prefix, former_until,
+           max_calls_per_minute, max_concurrent_calls, max_held_nanos"""
 
 _USER_IS_HERE: Final = """
     SELECT true FROM app_user WHERE mandate_id = $1 AND user_id = $2 AND deleted_at IS NULL FOR SHARE"""
 
 _PAGE: Final = """
     SELECT key_id, kind, user_id, name, prefix, created_by, created_at, expires_at, revoked_at, last_used_at,
-           allowed_models, read_only_billing, former_prefix, former_until
+           allowed_models, read_only_billing, former_prefix, former_until,
+           max_calls_per_minute, max_concurrent_calls, max_held_nanos
       FROM api_key
      WHERE mandate_id = $1 AND ($2::uuid IS NULL OR (kind = 'user' AND user_id = $2))
        AND ($3::timestamptz IS NULL OR (created_at, key_id) < ($3, $4))
@@ -51,7 +54,8 @@ _ROTATE: Final = """
      WHERE mandate_id = $1 AND key_id = $2 AND ($3::uuid IS NULL OR (kind = 'user' AND user_id = $3))
        AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
     RETURNING key_id, kind, user_id, name, prefix, created_by, created_at, expires_at, revoked_at, last_used_at,
-              allowed_models, read_only_billing, former_prefix, former_until"""
+              allowed_models, read_only_billing, former_prefix, former_until,
+           max_calls_per_minute, max_concurrent_calls, max_held_nanos"""
 
 _IS_THERE: Final = """
     SELECT true FROM api_key
@@ -79,6 +83,9 @@ class ApiKey:
     former_prefix: str | None
     """How the secret began that the last rotation has replaced, and until when it is good."""
     former_until: datetime | None
+    max_calls_per_minute: int | None
+    max_concurrent_calls: int | None
+    max_held_nanos: int | None
 
 
 async def create_key(
@@ -92,6 +99,7 @@ async def create_key(
     expires_at: datetime | None = None,
     allowed_models: Sequence[str] | None = None,
     read_only_billing: bool = False,
+    rates: Rates = NO_RATES,
 ) -> tuple[ApiKey, str]:
     """A new key and its text, which nobody can read again.
 
@@ -108,6 +116,8 @@ async def create_key(
         raise invalid_field("allowedModels", "an admin key makes no AI calls, so it has no models")
     if read_only_billing and kind != "admin":
         raise invalid_field("readOnlyBilling", "is for admin keys: no other key reaches the management API")
+    if kind == "admin" and rates != NO_RATES:
+        raise invalid_field("maxCallsPerMinute", "an admin key makes no AI calls, so it has no rates")
     models = None if allowed_models is None else _checked_models(allowed_models)
     key = make_key(mandate_id)
     try:
@@ -127,6 +137,9 @@ async def create_key(
                 expires_at,
                 models,
                 read_only_billing,
+                rates.calls_per_minute,
+                rates.concurrent_calls,
+                rates.held_nanos,
             )
             await note_change(connection, mandate_id)
     except asyncpg.ForeignKeyViolationError as error:

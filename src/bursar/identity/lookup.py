@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
-from bursar.identity.principal import Caller, MandateFacts, Person
+from bursar.identity.principal import NO_RATES, Caller, MandateFacts, Person, Rates
 
 LONGEST_EXTERNAL_ID: Final = 255
 
@@ -17,7 +17,10 @@ _BY_KEY: Final = """
            m.mandate_id, m.name, m.currency, m.status, m.language, m.time_zone,
            s.billing_model, s.credit_limit_nanos, s.markup_percent, s.allowed_models, s.client_gone,
            s.users_on_first_sight, s.notify_emails, s.language AS notify_language, s.notify_wallet_exhausted,
+           s.max_calls_per_minute, s.max_concurrent_calls, s.max_held_nanos,
            k.key_id, k.kind, k.name AS key_name, k.allowed_models AS key_models, k.read_only_billing,
+           k.max_calls_per_minute AS key_calls_per_minute, k.max_concurrent_calls AS key_concurrent_calls,
+           k.max_held_nanos AS key_held_nanos,
            CASE WHEN k.secret_hash = $2 THEN k.expires_at ELSE least(k.expires_at, k.former_until) END AS expires_at,
            u.user_id, u.role, u.language AS user_language, u.display_name, u.email, u.external_id
       FROM api_key k
@@ -34,7 +37,8 @@ _BY_MANDATE: Final = """
     SELECT r.revision,
            m.mandate_id, m.name, m.currency, m.status, m.language, m.time_zone,
            s.billing_model, s.credit_limit_nanos, s.markup_percent, s.allowed_models, s.client_gone,
-           s.users_on_first_sight, s.notify_emails, s.language AS notify_language, s.notify_wallet_exhausted
+           s.users_on_first_sight, s.notify_emails, s.language AS notify_language, s.notify_wallet_exhausted,
+           s.max_calls_per_minute, s.max_concurrent_calls, s.max_held_nanos
       FROM mandate m
       JOIN billing_settings s ON s.mandate_id = m.mandate_id
       JOIN identity_revision r ON r.mandate_id = m.mandate_id
@@ -104,6 +108,7 @@ async def find_key(connection: Connection, mandate_id: UUID, secret_hash: bytes)
         person,
         allowed_models=None if models is None else tuple(models),
         read_only_billing=row["read_only_billing"],
+        rates=_rates(row["key_calls_per_minute"], row["key_concurrent_calls"], row["key_held_nanos"]),
     )
     return FoundKey(row["revision"], facts, caller, row["expires_at"])
 
@@ -163,7 +168,13 @@ def _facts(row: Any) -> MandateFacts:
         notify_emails=tuple(row["notify_emails"]),
         notify_language=row["notify_language"],
         notify_wallet_exhausted=row["notify_wallet_exhausted"],
+        rates=_rates(row["max_calls_per_minute"], row["max_concurrent_calls"], row["max_held_nanos"]),
     )
+
+
+def _rates(calls_per_minute: int | None, concurrent_calls: int | None, held_nanos: int | None) -> Rates:
+    rates = Rates(calls_per_minute, concurrent_calls, held_nanos)
+    return NO_RATES if rates == NO_RATES else rates
 
 
 def _person(row: Any) -> Person:

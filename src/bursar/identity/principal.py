@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 Role = Literal["owner", "finance", "member"]
@@ -12,6 +12,19 @@ CallerKind = Literal["user", "service", "admin", "root", "session"]
 MandateStatus = Literal["active", "suspended", "closed"]
 BillingModelName = Literal["PREPAY_MANDATE", "PREPAY_USER", "POSTPAY", "UNLIMITED"]
 ClientGone = Literal["DRAIN", "STOP"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a mandate or a key may do beside money; `None` does not limit."""
+
+    calls_per_minute: int | None = None
+    concurrent_calls: int | None = None
+    held_nanos: int | None = None
+    """The most that its calls may hold at once when another one begins."""
+
+
+NO_RATES: Final = Rates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,7 @@ class MandateFacts:
     notify_emails: tuple[str, ...]
     notify_language: str | None
     notify_wallet_exhausted: bool = False
+    rates: Rates = NO_RATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,8 @@ class Caller:
     """Names and globs that the key is narrowed to, beside what the mandate may use; `None` does not narrow."""
     read_only_billing: bool = False
     """Whether the key may only read what is about money."""
+    rates: Rates = NO_RATES
+    """The key's own, beside the mandate's."""
 
     @property
     def actor(self) -> str:

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field, StrictBool
 from starlette.requests import Request
 
+from bursar.foundation.money import format_amount
 from bursar.identity import key_store
 from bursar.identity.access import Action, not_found, own_user_id
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.key_store import KeyKind
-from bursar.identity.wire import Answer, Ask, Line, WholeNumber
+from bursar.identity.principal import Rates
+from bursar.identity.wire import Answer, Ask, Line, PositiveAmount, WholeNumber
 from bursar.identity.wiring import wiring_of
 
 router = APIRouter(tags=["keys"])
@@ -33,6 +35,10 @@ class NewKey(Ask):
     read_only_billing: Annotated[
         StrictBool, Field(description="of an admin key: may only read balances, journal, statements and the like")
     ] = False
+
+    max_calls_per_minute: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    max_concurrent_calls: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    max_held: Annotated[PositiveAmount | None, Field(description="the most that its calls may hold at once")] = None
 
 
 class Rotation(Ask):
@@ -56,6 +62,9 @@ class KeyAnswer(Answer):
     read_only_billing: bool
     former_prefix: str | None
     former_until: datetime | None
+    max_calls_per_minute: int | None
+    max_concurrent_calls: int | None
+    max_held: str | None
 
 
 class NewKeyAnswer(KeyAnswer):
@@ -84,6 +93,9 @@ def _fields(key: key_store.ApiKey) -> dict[str, object]:
         "read_only_billing": key.read_only_billing,
         "former_prefix": key.former_prefix,
         "former_until": key.former_until,
+        "max_calls_per_minute": key.max_calls_per_minute,
+        "max_concurrent_calls": key.max_concurrent_calls,
+        "max_held": None if key.max_held_nanos is None else format_amount(key.max_held_nanos),
     }
 
 
@@ -117,6 +129,7 @@ async def create_key(
         expires_at=body.expires_at,
         allowed_models=body.allowed_models,
         read_only_billing=body.read_only_billing,
+        rates=Rates(body.max_calls_per_minute, body.max_concurrent_calls, body.max_held),
     )
     response.headers["Cache-Control"] = "no-store"
     return NewKeyAnswer.model_validate({**_fields(key), "key": text})
