@@ -75,8 +75,8 @@ def install(node: Path) -> None:
 
 
 def _npm_ci(node: Path) -> str | None:
-    """What npm said, if it failed."""
-    command = [*npm_command(node), "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    """The first thing that npm said, if it failed."""
+    command = [*npm_command(node), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     limit = INSTALL_TIMEOUT_SECONDS
     try:
         done = subprocess.run(
@@ -84,7 +84,7 @@ def _npm_ci(node: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return " ".join(done.stderr.split())[-500:] if done.returncode else None
+    return next(iter(done.stderr.splitlines()), "it said nothing") if done.returncode else None
 
 
 class NodeProcess:

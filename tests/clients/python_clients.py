@@ -76,7 +76,9 @@ class OpenAIChat:
         offered: Any = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
         async with self.connect(task) as client:
             answer = await client.chat.completions.create(model=MODEL, messages=[_user(task)], tools=[offered])
-        (call,) = answer.choices[0].message.tool_calls or [None]
+        calls = answer.choices[0].message.tool_calls
+        assert calls is not None
+        (call,) = calls
         assert isinstance(call, ChatCompletionMessageFunctionToolCall)
         facts.tool, facts.arguments = call.function.name, json.loads(call.function.arguments)
 
