@@ -220,13 +220,13 @@ class QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Callable[..., Any]) -> AsyncIterator[str]:
+async def served(app: Callable[..., Any], protocol: Any = "httptools") -> AsyncIterator[str]:
     """Serve an ASGI application on a free port; yields its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,
