@@ -5,44 +5,59 @@ The hot path is plain ASGI; management and the rest is FastAPI in the same calla
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-import structlog
-import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from bursar.billing.api import create_api
+from bursar.billing.upkeep import Upkeep
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import Database, connect_database
 from bursar.foundation.health import readiness
+from bursar.foundation.metrics import WorkerMetrics
+from bursar.foundation.metrics_exposition import DatabaseSample, Exposition
+from bursar.foundation.metrics_sharing import SharedMetrics
 from bursar.foundation.secrets import Secrets, secret_keys
-from bursar.foundation.settings import Settings, SettingsError, reload_settings
+from bursar.foundation.settings import Settings
+from bursar.foundation.tracing import Tracing, is_wanted
 from bursar.gateway.asgi import AsgiApp, Receive, Scope, Send
 from bursar.gateway.gateway import Gateway
 from bursar.gateway.routes import gateway_routes, unmatched
-from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, unobserved
+from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, log_alert, unobserved
 from bursar.identity.authenticator import Authenticator
+from bursar.identity.sign_in.all_routes import router as sign_in_router
+from bursar.identity.sign_in.desk import SignIn
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import EngineLimits, Ledger
-from bursar.notices.delivery import open_delivery
+from bursar.ledger.pruning import Pruning, resolved_holds
+from bursar.notices.delivery import Delivery, open_delivery
 from bursar.notices.news import ShortageNews
 from bursar.notices.observing import Observer
+from bursar.notices.personal_mail import PersonalMail
+from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
 from bursar.notices.routes import notice_routers
 
-log = structlog.get_logger(__name__)
-
 SHUTDOWN_SECONDS: Final = 20
 """How long running calls may go on after a worker was told to stop; then their holds are left to the reaper."""
+
+OnFinished = Callable[[CallRecord], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker stands among its likes: its number, and where they leave their counts for one another."""
+
+    slot: int = 0
+    metrics_dir: Path | None = None
+    """`None` where there is only one worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +79,29 @@ async def running_parts(
     settings: Settings,
     addresses: DatabaseAddresses,
     *,
-    on_finished: Callable[[CallRecord], None] = unobserved,
+    place: Place | None = None,
+    on_finished: OnFinished = unobserved,
 ) -> AsyncIterator[Worker]:
-    """Everything of a worker but its socket. At the end calls finish, then settlements, then mails, then the pools."""
-    async with connect_database(
-        addresses, app_pool_size=settings.app_pool_size, ledger_pool_size=settings.ledger_pool_size
-    ) as database:
-        ledger = Ledger(database.ledger_pool, rider=NoticeRider(), limits=_engine_limits(settings))
-        authenticator = Authenticator(database, root_key=settings.root_key)
-        secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
-        observer = Observer(database.ledger_pool)
-        delivery = open_delivery(
-            database.ledger_pool,
-            mail_url=settings.mail_url,
-            mail_from=settings.mail_from,
-            public_url=settings.public_url,
-            secrets=secrets,
+    """Everything of a worker but its socket. What is started later ends earlier: calls first, the pools last.
+
+    Raises `SettingsError`, `SecretsError`, `TracingError`, `DatabaseSetupError`, each of one line.
+    """
+    async with contextlib.AsyncExitStack() as life:
+        database = await life.enter_async_context(
+            connect_database(
+                addresses, app_pool_size=settings.app_pool_size, ledger_pool_size=settings.ledger_pool_size
+            )
         )
+        secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
+        ledger = Ledger(database.ledger_pool, rider=NoticeRider(), limits=_engine_limits(settings))
+        await ledger.start()
+        life.push_async_callback(ledger.stop)
+        authenticator = Authenticator(database, root_key=settings.root_key)
+        await authenticator.start()
+        life.push_async_callback(authenticator.stop)
+        metrics = WorkerMetrics()
+        delivery = await _start_notices(settings, database, secrets, life)
+        await _start_upkeep(settings, database, ledger, metrics, life)
         news = ShortageNews(database.ledger_pool)
         gateway = Gateway(
             GatewayWiring(
@@ -90,31 +111,28 @@ async def running_parts(
                 configuration=Configuration.from_settings(settings),
                 public_url=settings.public_url,
                 notified_at=news.notified_at,
-                on_finished=on_finished,
+                alert=metrics.alerting(log_alert),
+                on_finished=_observers(settings, metrics, on_finished, life),
                 workers=settings.workers,
             )
         )
+        life.push_async_callback(gateway.aclose, SHUTDOWN_SECONDS)
+        _watch(metrics, ledger, gateway, delivery)
+        sign_in = SignIn.from_settings(settings, database)
+        await sign_in.start()
+        life.push_async_callback(sign_in.aclose)
         wiring = Wiring(
             database=database,
             authenticator=authenticator,
             ledger=ledger,
             public_url=settings.public_url,
             told_at=news.notified_at,
+            sign_in=sign_in,
         )
-        await ledger.start()
-        await authenticator.start()
-        await delivery.start()
-        await observer.start()
-        try:
-            api = create_api(wiring, *notice_routers(secrets, settings.public_url))
-            _add_health(api, database)
-            yield Worker(dispatcher(gateway, api), database, ledger, gateway)
-        finally:
-            await gateway.aclose(SHUTDOWN_SECONDS)
-            await observer.stop()
-            await delivery.stop()
-            await authenticator.stop()
-            await ledger.stop()
+        api = create_api(wiring, sign_in_router, *notice_routers(secrets, settings.public_url))
+        shared = await _share(metrics, place or Place(), life)
+        _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
+        yield Worker(dispatcher(gateway, api), database, ledger, gateway)
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:
@@ -125,7 +143,76 @@ def _engine_limits(settings: Settings) -> EngineLimits:
     )
 
 
-def _add_health(api: FastAPI, database: Database) -> None:
+async def _start_notices(
+    settings: Settings, database: Database, secrets: Secrets, life: contextlib.AsyncExitStack
+) -> Delivery:
+    """Whoever looks at balances, and whoever delivers: notices to finance, and mails to one person."""
+    pool = database.ledger_pool
+    delivery = open_delivery(
+        pool,
+        mail_url=settings.mail_url,
+        mail_from=settings.mail_from,
+        public_url=settings.public_url,
+        secrets=secrets,
+    )
+    personal = PersonalMail(pool, delivery.mail, secrets, message_domain=delivery.message_domain)
+    for part in (delivery, personal, Observer(pool)):
+        await part.start()
+        life.push_async_callback(part.stop)
+    return delivery
+
+
+async def _start_upkeep(
+    settings: Settings, database: Database, ledger: Ledger, metrics: WorkerMetrics, life: contextlib.AsyncExitStack
+) -> None:
+    chores = (resolved_holds(settings.keep_holds_days), *notice_chores(settings.keep_notices_days))
+    pruning, upkeep = Pruning(database.ledger_pool, chores), Upkeep(database, ledger)
+    for part in (pruning, upkeep):
+        await part.start()
+        life.push_async_callback(part.stop)
+    metrics.watch("bursar_pruned_rows", lambda: pruning.statistics.rows)
+
+
+def _observers(
+    settings: Settings, metrics: WorkerMetrics, on_finished: OnFinished, life: contextlib.AsyncExitStack
+) -> OnFinished:
+    """Everybody who hears of a finished call: metrics always, traces where they are wanted."""
+    listeners: list[OnFinished] = [metrics.on_finished]
+    if on_finished is not unobserved:
+        listeners.append(on_finished)
+    if is_wanted(settings.traces, os.environ):
+        tracing = Tracing()
+        tracing.start()
+        life.push_async_callback(tracing.stop)
+        metrics.watch_outcomes("bursar_spans", tracing.outcomes)
+        listeners.append(tracing.on_finished)
+    if len(listeners) == 1:
+        return listeners[0]
+
+    def tell(record: CallRecord) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return tell
+
+
+def _watch(metrics: WorkerMetrics, ledger: Ledger, gateway: Gateway, delivery: Delivery) -> None:
+    metrics.watch_ledger(ledger.statistics)
+    metrics.watch("bursar_ledger_queue_commands", lambda: ledger.queued)
+    metrics.watch("bursar_kept_holds", lambda: len(ledger.liveness))
+    metrics.watch("bursar_live_calls", lambda: gateway.live_calls)
+    metrics.watch("bursar_open_settlements", lambda: gateway.open_settlements)
+    metrics.watch_labelled("bursar_notices", lambda: {(name,): count for name, count in delivery.outcomes().items()})
+
+
+async def _share(metrics: WorkerMetrics, place: Place, life: contextlib.AsyncExitStack) -> SharedMetrics:
+    shared = SharedMetrics(metrics, place.metrics_dir, slot=place.slot)
+    await shared.start()
+    life.push_async_callback(shared.stop)
+    return shared
+
+
+def _add_probes(api: FastAPI, database: Database, exposition: Exposition) -> None:
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
@@ -133,12 +220,16 @@ def _add_health(api: FastAPI, database: Database) -> None:
         found = await readiness({"database": database.ping})
         return JSONResponse(found.to_body(), status_code=found.http_status)
 
-    api.add_route("/healthz", healthz, methods=["GET"], include_in_schema=False)
-    api.add_route("/readyz", readyz, methods=["GET"], include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        body, content_type = await exposition.answer(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    for path, probe in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        api.add_route(path, probe, methods=["GET"], include_in_schema=False)
 
 
 def dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
-    """Gateway routes by an exact look-up, what else is below `/v1/` answered likewise, the rest to the framework."""
+    """Gateway routes by an exact look-up, others below `/v1/` answered in their shape, the rest to the framework."""
     routes = {(route.method, route.path): route.app for route in gateway_routes(gateway)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,86 +244,3 @@ def dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
         await api(scope, receive, send)
 
     return app
-
-
-# --- serving ---------------------------------------------------------------------------------------------------------
-
-
-class Server(uvicorn.Server):
-    """Runs inside our own loop: signals are ours, so that what has to end ends in order."""
-
-    on_started: Callable[[], None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.on_started is not None:
-            self.on_started()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def run_worker(
-    settings: Settings,
-    addresses: DatabaseAddresses,
-    listening: socket.socket,
-    *,
-    on_started: Callable[[], None] = lambda: None,
-) -> None:
-    """Serve on an open socket until SIGTERM or SIGINT; SIGHUP reads prices and upstreams again."""
-    async with running_parts(settings, addresses) as worker:
-        server = new_server(worker.app)
-        with _signals(server, settings, worker):
-            gc.freeze()
-            gc.set_threshold(50_000, 50, 100)
-            server.on_started = on_started
-            await server.serve(sockets=[listening])
-
-
-def new_server(app: AsgiApp) -> Server:
-    """The HTTP server, as measured in docs/decisions/0004-http-stack.md."""
-    return Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            backlog=4096,
-        )
-    )
-
-
-@contextlib.contextmanager
-def _signals(server: Server, settings: Settings, worker: Worker) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if server.should_exit:
-            server.force_exit = True
-        server.should_exit = True
-
-    def reload() -> None:
-        try:
-            worker.reload(reload_settings(settings))
-            log.info("settings_reloaded")
-        except (SettingsError, ValueError) as error:
-            log.error("settings_not_reloaded", error=str(error), alert="operator")
-
-    handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: stop, signal.SIGTERM: stop}
-    if hasattr(signal, "SIGHUP"):
-        handlers[signal.SIGHUP] = reload
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)

@@ -11,6 +11,7 @@ import typer
 from bursar.cli import administration
 from bursar.cli.opening import opened, settings_of
 from bursar.cli.output import fail, print_json, run, show
+from bursar.foundation.database import connect_database, prepared_addresses
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Embedded database, local mail, secret key.")]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file: upstreams, prices, exchange rates.")]
@@ -77,6 +78,58 @@ def upgrade(data_dir: DataDir = None) -> None:
 
     run(work)
     print("the schema is up to date")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to; readable by you alone.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write the whole database into a file, in one snapshot, while calls go on."""
+    from bursar.foundation.backup import Manifest
+    from bursar.foundation.backup import backup as back_up
+
+    async def work() -> Manifest:
+        async with prepared_addresses(settings_of(data_dir)) as addresses:
+            return await back_up(addresses, file)
+
+    manifest = run(work)
+    if as_json:
+        print_json(manifest.to_json())
+    else:
+        print(f"{manifest.rows:,} rows of schema {manifest.revision} in {file}")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `bursar backup` wrote.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Fill an empty database from a backup, then check every invariant; exit code 1 where one is broken."""
+    from bursar.foundation.backup import Manifest
+    from bursar.foundation.backup import restore as restore_now
+    from bursar.ledger.verify import Violation
+    from bursar.ledger.verify import verify as verify_books
+
+    async def work() -> tuple[Manifest, list[Violation]]:
+        async with prepared_addresses(settings_of(data_dir)) as addresses:
+            manifest = await restore_now(addresses, file)
+            async with connect_database(addresses, app_pool_size=1, ledger_pool_size=2) as database:
+                return manifest, await verify_books(database.ledger_pool)
+
+    manifest, broken = run(work)
+    if as_json:
+        print_json({**manifest.to_json(), "violations": len(broken)})
+    else:
+        print(f"{manifest.rows:,} rows of schema {manifest.revision}; {_verdict(len(broken))}")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _verdict(broken: int) -> str:
+    return "every invariant holds" if not broken else f"{broken} invariants are broken: see `bursar verify`"
 
 
 @app.command()

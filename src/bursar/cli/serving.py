@@ -17,14 +17,19 @@ from typing import Final
 
 import structlog
 
-from bursar.app import run_worker
+from bursar.app import Place
 from bursar.cli import demo
 from bursar.foundation.addresses import DatabaseAddresses
-from bursar.foundation.database import connect_database, prepared_addresses
+from bursar.foundation.database import Database, connect_database, prepared_addresses
 from bursar.foundation.logs import configure_logs
+from bursar.foundation.metrics_sharing import prepare_directory
+from bursar.foundation.secrets import Secrets, secret_keys
 from bursar.foundation.settings import Settings, reload_settings
 from bursar.gateway.demo_upstream.process import running_demo_upstream
 from bursar.identity.root_key import ensure_root_key
+from bursar.identity.sign_in.desk import first_link
+from bursar.identity.sign_in.providers import read_providers
+from bursar.worker import run_worker
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +58,14 @@ async def serve(settings: Settings) -> None:
         async with prepared_addresses(settings) as addresses:
             async with connect_database(addresses, app_pool_size=2, ledger_pool_size=2) as database:
                 root_key = None if settings.root_key else await ensure_root_key(database)
+                link = await _sign_in_link(settings, database)
             async with _demo(settings, addresses) as (settings, made):
                 if settings.workers == 1:
                     await run_worker(
-                        settings, addresses, listening, on_started=lambda: announce(settings, root_key, made)
+                        settings, addresses, listening, on_started=lambda: announce(settings, root_key, link, made)
                     )
                 else:
-                    await _run_workers(settings, addresses, listening, lambda: announce(settings, root_key, made))
+                    await _run_workers(settings, addresses, listening, lambda: announce(settings, root_key, link, made))
 
 
 @contextlib.contextmanager
@@ -84,11 +90,20 @@ async def _demo(settings: Settings, addresses: DatabaseAddresses) -> AsyncIterat
         yield demo.with_demo_upstream(settings, base_url), made
 
 
-def announce(settings: Settings, root_key: str | None, made: demo.Demo | None) -> None:
+async def _sign_in_link(settings: Settings, database: Database) -> str | None:
+    """A one-time link for whoever runs this, where nobody could sign in otherwise."""
+    secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
+    providers = read_providers(settings.sign_in, os.environ)
+    return await first_link(database, secrets, providers=providers, public_url=settings.public_url)
+
+
+def announce(settings: Settings, root_key: str | None, link: str | None, made: demo.Demo | None) -> None:
     """What a person needs now, on standard output: URLs, keys that are shown once, a call that works when pasted."""
     lines = [f"Bursar listens on http://{settings.host}:{settings.port}"]
     if root_key is not None:
         lines.append(f"Root key (shown once, keep it): {root_key}")
+    if link is not None:
+        lines.append(f"Sign in as operator (works once, not for long): {link}")
     if made is not None:
         lines.extend(demo.lines(made, settings))
     lines.append("Ready. Stop with Ctrl-C.")
@@ -112,12 +127,16 @@ async def _run_workers(
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
-    def start() -> BaseProcess:
-        process = context.Process(target=_worker_process, args=(settings, addresses, listening, started), daemon=True)
+    metrics_dir = settings.data_dir / "metrics"
+    await asyncio.to_thread(prepare_directory, metrics_dir)
+
+    def start(slot: int) -> BaseProcess:
+        arguments = (settings, addresses, listening, Place(slot, metrics_dir), started)
+        process = context.Process(target=_worker_process, args=arguments, daemon=True)
         process.start()
         return process
 
-    workers = [start() for _ in range(settings.workers)]
+    workers = [start(slot) for slot in range(settings.workers)]
     waiting = settings.workers
     try:
         while not stopping.is_set():
@@ -135,7 +154,7 @@ async def _run_workers(
             for index, worker in enumerate(workers):
                 if not worker.is_alive() and not stopping.is_set():
                     log.error("worker_died", exit_code=worker.exitcode, alert="operator")
-                    workers[index] = start()
+                    workers[index] = start(index)
     finally:
         for worker in workers:
             _signal(worker, signal.SIGTERM)
@@ -157,10 +176,10 @@ def _join(workers: list[BaseProcess]) -> None:
 
 
 def _worker_process(
-    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, started: Semaphore
+    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, place: Place, started: Semaphore
 ) -> None:
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     try:
-        run(run_worker(settings, addresses, listening, on_started=started.release))
+        run(run_worker(settings, addresses, listening, place=place, on_started=started.release))
     except KeyboardInterrupt:
         sys.exit(130)

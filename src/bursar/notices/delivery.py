@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from bursar.notices.channels.email import EmailChannel
 from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
 from bursar.notices.channels.maildir import MaildirChannel
 from bursar.notices.channels.webhook import WebhookChannel
+from bursar.notices.counting import CountedChannel
 from bursar.notices.event import event_of
 from bursar.notices.followup import look_again, resolve_ended
 from bursar.notices.levels import still_so
@@ -92,6 +94,21 @@ class Delivery:
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._resting: dict[str, tuple[float, float]] = {}
+
+    @property
+    def mail(self) -> Channel:
+        """The channel of mails, for who has other letters to send. It is closed when this stops."""
+        return self._channels[store.EMAIL]
+
+    @property
+    def message_domain(self) -> str:
+        """What stands behind the `@` of a `Message-ID`."""
+        return self._message_domain
+
+    def outcomes(self) -> Counter[str]:
+        """Letters by how they ended, over all channels that count."""
+        counted = (channel for channel in self._channels.values() if isinstance(channel, CountedChannel))
+        return sum((channel.outcomes for channel in counted), Counter())
 
     async def start(self) -> None:
         self._stopping.clear()
@@ -296,9 +313,9 @@ def open_delivery(
         raise SettingsError("BURSAR_MAIL_URL", str(error)) from None
     channel = MaildirChannel(target, sender) if isinstance(target, Path) else EmailChannel(target, sender)
     links = None if secrets is None else UnsubscribeLinks(secrets, public_url)
-    channels: list[Channel] = [channel]
+    channels: list[Channel] = [CountedChannel(channel)]
     if secrets is not None:
-        channels.append(WebhookChannel(pool, secrets, Egress()))
+        channels.append(CountedChannel(WebhookChannel(pool, secrets, Egress())))
     return Delivery(pool, channels, public_url=public_url, message_domain=sender.domain, links=links, pace=pace)
 
 

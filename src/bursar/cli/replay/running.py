@@ -18,7 +18,7 @@ from typing import Final
 
 import aiohttp
 
-from bursar.app import Worker, new_server, running_parts
+from bursar.app import Worker, running_parts
 from bursar.billing.money_in import post_money
 from bursar.billing.settings import change_settings
 from bursar.cli.replay.calls import Caller
@@ -34,6 +34,7 @@ from bursar.identity.mandates import Mandate, change_mandate, create_mandate
 from bursar.ledger.model import TransferKind
 from bursar.pricing.catalogue import Catalogue, ExchangeRateMissing
 from bursar.pricing.model import PriceUsed
+from bursar.worker import new_server
 
 ACTOR: Final = "replay"
 FINANCE: Final = "finance@replay.invalid"
