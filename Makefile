@@ -19,7 +19,7 @@ run: $(VENV)/.installed ## Install what is missing and serve the demo on http://
 	$(BIN)/bursar serve --demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## Install what is missing and run every test (WORKERS=2, ARGS="-k name")
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not simulate" $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not simulate" $(ARGS)
 
 check: $(VENV)/.installed-dev ## Formatting, lint, types, import contracts, lengths of files and functions
 	$(BIN)/ruff format --check .
@@ -32,7 +32,7 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks, side by side with what they
 	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name $(ARGS) || exit 1; done
 
 simulate: $(VENV)/.installed-dev ## Run the long seeded simulations
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m simulate --timeout 3600 $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m simulate --timeout 3600 $(ARGS)
 
 dev: $(VENV)/.installed-dev ## Install everything for development and serve the demo with debug logs
 	BURSAR_LOG_LEVEL=debug $(BIN)/bursar serve --demo $(ARGS)
