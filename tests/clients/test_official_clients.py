@@ -12,8 +12,6 @@ from tests.clients.facts import Facts
 from tests.clients.node_clients import NODE_CLIENTS
 from tests.clients.python_clients import PYTHON_CLIENTS
 
-pytestmark = pytest.mark.xdist_group("official clients")
-
 HELLO = "hello [[tokens=12]]"
 LONG = "hello [[tokens=5000 chunk_tokens=20]]"
 WEATHER = "the weather, please [[tool=weather]]"

@@ -65,7 +65,6 @@ def call(served: Served, person: int = 0, **body: Any) -> httpx.Response:
     )
 
 
-@pytest.mark.xdist_group("readme")
 class TestStory:
     """In this order: the pool is spent on the way."""
 
