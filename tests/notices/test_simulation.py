@@ -25,7 +25,7 @@ from tests.notices.worker import NO_REST
 RECIPIENTS = ("a@example.org", "b@example.org")
 Weather = Literal["fine", "away", "later", "never", "b never", "hangs"]
 WEATHERS: tuple[Weather, ...] = ("fine", "away", "later", "never", "b never", "hangs")
-SHORT, LONG = range(6), range(1000, 3000)
+SHORT, LONG = (0, 1, 2, 3, 1001), range(1000, 3000)
 
 
 class WorkerDied(BaseException):

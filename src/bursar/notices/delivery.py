@@ -32,6 +32,7 @@ from bursar.notices.channels.webhook import WebhookChannel
 from bursar.notices.counting import CountedChannel
 from bursar.notices.event import event_of
 from bursar.notices.followup import look_again, resolve_ended
+from bursar.notices.kinds import FUNDED_AGAIN
 from bursar.notices.levels import still_so
 from bursar.notices.mail import render
 from bursar.notices.mime import SenderError, read_sender
@@ -222,7 +223,9 @@ class Delivery:
     @staticmethod
     def _ended(row: Claimed, outcome: Outcome) -> Ended:
         detail = _storable(outcome.detail)
-        if outcome.verdict is Verdict.LATER:
+        # Bad news is told anew when its slot is given back; good news has no second chance but this one.
+        again = outcome.verdict is Verdict.FAILED and row.kind == FUNDED_AGAIN.name
+        if outcome.verdict is Verdict.LATER or again:
             if gives_up(row.updated_at, row.claimed_at):
                 return Ended(row, "FAILED", error=detail)
             return Ended(row, "QUEUED", retry_after=retry_after(row.attempts), error=detail)
