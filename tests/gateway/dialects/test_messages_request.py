@@ -312,5 +312,7 @@ def test_headers_go_upstream_by_name_and_betas_by_value() -> None:
         (b"anthropic-version", b"2023-06-01"),
         (b"anthropic-beta", b"interleaved-thinking-2025-05-14,files-api-2025-04-14"),
     ]
-    assert headers_upstream(MESSAGES, [(b"anthropic-beta", b"mcp-client-2025-11-20")]) == [(b"anthropic-version", b"2023-06-01")]
+    assert headers_upstream(MESSAGES, [(b"anthropic-beta", b"mcp-client-2025-11-20")]) == [
+        (b"anthropic-version", b"2023-06-01")
+    ]
     assert MESSAGES.key_header("sk-ant") == (b"x-api-key", b"sk-ant")

@@ -69,9 +69,7 @@ def upgrade() -> None:
     )
     op.execute("ALTER TABLE recipient_state ADD COLUMN unsubscribed boolean NOT NULL DEFAULT false")
     op.execute(TOP_UP_REQUEST)
-    op.execute(
-        "CREATE UNIQUE INDEX top_up_request_open ON top_up_request (mandate_id, user_id) WHERE state = 'OPEN'"
-    )
+    op.execute("CREATE UNIQUE INDEX top_up_request_open ON top_up_request (mandate_id, user_id) WHERE state = 'OPEN'")
     protect("top_up_request", app="SELECT", ledger="SELECT, INSERT, UPDATE")
 
 
