@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from bursar.foundation.database import Database
 from bursar.ledger.engine import EngineLimits, Ledger
 from bursar.ledger.verify import verify
 
-QUICK = EngineLimits(settle_delay_seconds=0.0005, wait_for_held_seconds=0.5, remember_refusals_seconds=0)
+PATIENT = EngineLimits(queue_seconds=60, answer_seconds=60, wait_for_held_seconds=0.2, settle_delay_seconds=0)
+"""Nobody is told "too late", however busy the machine."""
+
+
+def patient(**changes: Any) -> EngineLimits:
+    return replace(PATIENT, **changes)
+
+
+QUICK = patient(settle_delay_seconds=0.0005, wait_for_held_seconds=0.5, remember_refusals_seconds=0)
 
 NewLedger = Callable[..., Awaitable[Ledger]]
 

@@ -14,10 +14,10 @@ from bursar.foundation.ids import new_id
 from bursar.ledger.engine import EngineLimits, Ledger, LedgerUnavailable
 from bursar.ledger.model import Expire, Granted, IdempotencyKey, LimitSet, MoveToWallet, Outcome, Posted, Settled
 from tests.ledger.books_support import Mandate, create_mandate
-from tests.ledger.conftest import NewLedger
+from tests.ledger.conftest import PATIENT, NewLedger
 from tests.ledger.faulty import FaultyPool, Once, When, never
 from tests.ledger.patience import no_hold_is_left, until
-from tests.ledger.test_pressure import PATIENT, funded, locked, until_stuck
+from tests.ledger.test_pressure import funded, locked, until_stuck
 
 SEED = 20261123
 
@@ -247,10 +247,10 @@ async def test_backends_that_are_killed_at_random_under_load(database: Database,
 async def test_nothing_runs_unmetered_while_the_database_is_away(database: Database, new_ledger: NewLedger) -> None:
     pool = FaultyPool(database.ledger_pool, never)
     limits = EngineLimits(queue_seconds=0.1, answer_seconds=0.3, settle_delay_seconds=0)
-    ledger = await new_ledger(limits, pool=pool)
-    mandate = await funded(database, ledger)
-    granted = await mandate.reserve(5)
+    before = await funded(database, await new_ledger())
+    granted = await before.reserve(5)
     assert isinstance(granted, Granted)
+    mandate = Mandate(await new_ledger(limits, pool=pool), before.mandate_id)
     pool.plan = lambda sql: "before"
     settle = asyncio.create_task(mandate.settle(granted.hold_id, 3))
     for outcome in await asyncio.gather(

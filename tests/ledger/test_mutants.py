@@ -18,12 +18,13 @@ from hypothesis.stateful import run_state_machine_as_test
 from bursar.foundation.database import Database
 from bursar.ledger import books, decide, lane, reading, resolve, writing
 from bursar.ledger.decision import Decision
-from bursar.ledger.engine import EngineLimits, Ledger
+from bursar.ledger.engine import Ledger
 from bursar.ledger.entry import CommandQuarantined
 from bursar.ledger.model import Granted, Hold, Settle
 from bursar.ledger.verify import Violation, verify
 from tests.ledger import mutants
 from tests.ledger.books_support import Mandate, create_mandate
+from tests.ledger.conftest import patient
 from tests.ledger.course import course
 from tests.ledger.machine import LedgerMachine
 from tests.ledger.scenario import play, scenarios
@@ -122,7 +123,7 @@ async def race(database: Database, patch: pytest.MonkeyPatch) -> tuple[int, list
         await original(connection, writes)
 
     mandate_id = await create_mandate(database)
-    limits = EngineLimits(wait_for_held_seconds=0, settle_delay_seconds=0, batch_commands=60)
+    limits = patient(wait_for_held_seconds=0, settle_delay_seconds=0, batch_commands=60)
     engines = [Ledger(database.ledger_pool, limits=limits) for _ in range(2)]
     for engine in engines:
         await engine.start()

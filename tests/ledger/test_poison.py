@@ -11,13 +11,12 @@ import pytest
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
-from bursar.ledger.engine import EngineLimits
 from bursar.ledger.entry import CommandQuarantined
 from bursar.ledger.model import SHORTAGES, Funding, Granted, IdempotencyKey, Posted, Reason, Refusal, Rejected, Settled
 from tests.ledger.books_support import Mandate, create_mandate
-from tests.ledger.conftest import NewLedger
+from tests.ledger.conftest import PATIENT, NewLedger, patient
 from tests.ledger.patience import no_hold_is_left, until
-from tests.ledger.test_pressure import PATIENT, Collector, funded, locked, until_stuck
+from tests.ledger.test_pressure import Collector, funded, locked, until_stuck
 
 # --- poison ----------------------------------------------------------------------------------------------------------
 
@@ -222,7 +221,7 @@ async def test_a_connection_that_breaks_under_the_rider_is_a_connection_lost(
 async def test_a_rider_hears_of_what_it_wants(database: Database, new_ledger: NewLedger) -> None:
     rider = Collector()
     rider.wants = SHORTAGES - {Reason.FUNDS_HELD}
-    ledger = await new_ledger(EngineLimits(wait_for_held_seconds=0, remember_refusals_seconds=0), rider=rider)
+    ledger = await new_ledger(patient(wait_for_held_seconds=0, remember_refusals_seconds=0), rider=rider)
     mandate = Mandate(ledger, await create_mandate(database))
     wallet, user = new_id(), new_id()
     await mandate.post(20)

@@ -27,10 +27,8 @@ from bursar.ledger.model import (
     Settled,
 )
 from tests.ledger.books_support import Mandate, create_mandate
-from tests.ledger.conftest import NewLedger
+from tests.ledger.conftest import PATIENT, NewLedger, patient
 from tests.ledger.patience import no_hold_is_left, until
-
-PATIENT = EngineLimits(queue_seconds=60, answer_seconds=60, wait_for_held_seconds=0.2, settle_delay_seconds=0)
 
 
 @asynccontextmanager
@@ -78,7 +76,7 @@ async def test_too_many_are_told_at_once_and_hold_nothing(database: Database, ne
 
 async def test_who_waits_too_long_is_told_and_holds_nothing(database: Database, new_ledger: NewLedger) -> None:
     ledger = await new_ledger(EngineLimits(queue_seconds=0.1, answer_seconds=0.3, settle_delay_seconds=0))
-    mandate = await funded(database, ledger)
+    mandate = Mandate(ledger, (await funded(database, await new_ledger())).mandate_id)
     async with locked(database, mandate.mandate_id):
         waiting = [asyncio.create_task(mandate.reserve(1)) for _ in range(30)]
         for outcome in await asyncio.gather(*waiting, return_exceptions=True):
@@ -89,8 +87,9 @@ async def test_who_waits_too_long_is_told_and_holds_nothing(database: Database, 
 
 async def test_settles_are_never_dropped(database: Database, new_ledger: NewLedger) -> None:
     ledger = await new_ledger(EngineLimits(queue_commands=5, queue_seconds=0.05, answer_seconds=0.1))
-    mandate = await funded(database, ledger)
-    grants = [await mandate.reserve(1) for _ in range(50)]
+    before = await funded(database, await new_ledger())
+    grants = [await before.reserve(1) for _ in range(50)]
+    mandate = Mandate(ledger, before.mandate_id)
     async with locked(database, mandate.mandate_id):
         settles = [
             asyncio.create_task(mandate.settle(grant.hold_id, 1)) for grant in grants if isinstance(grant, Granted)
@@ -184,7 +183,7 @@ async def test_a_storm_of_denials_costs_no_commit_a_call_and_every_call_is_count
     database: Database, new_ledger: NewLedger
 ) -> None:
     rider = Collector()
-    limits = EngineLimits(remember_refusals_seconds=60, count_refusals_every_seconds=0.05)
+    limits = patient(remember_refusals_seconds=60, count_refusals_every_seconds=0.05)
     ledger = await new_ledger(limits, rider=rider)
     mandate = await funded(database, ledger, 10)
     user, key = new_id(), new_id()
@@ -204,7 +203,7 @@ async def test_a_storm_of_denials_costs_no_commit_a_call_and_every_call_is_count
 
 
 async def test_a_smaller_demand_or_another_caller_is_asked_again(database: Database, new_ledger: NewLedger) -> None:
-    ledger = await new_ledger(EngineLimits(remember_refusals_seconds=60))
+    ledger = await new_ledger(patient(remember_refusals_seconds=60))
     mandate = await funded(database, ledger, 10)
     assert refused(await mandate.reserve(11, model="a")) is Reason.REQUEST_TOO_LARGE
     assert isinstance(await mandate.reserve(10, model="a"), Granted)
@@ -217,7 +216,7 @@ async def test_what_was_refused_is_forgotten_when_it_may_be_affordable(
     database: Database, new_ledger: NewLedger, how: str
 ) -> None:
     seconds = 0.05 if how == "time" else 600
-    ledger = await new_ledger(EngineLimits(remember_refusals_seconds=seconds, wait_for_held_seconds=0))
+    ledger = await new_ledger(patient(remember_refusals_seconds=seconds, wait_for_held_seconds=0))
     mandate = await funded(database, ledger, 10)
     limit = await ledger.create_limit(
         mandate.mandate_id, scope="model", scope_id="m", period="total", amount_nanos=5 if how == "limit" else 100
@@ -255,7 +254,7 @@ async def test_what_waits_together_shares_one_commit(database: Database, new_led
 
 
 async def test_a_settle_alone_waits_for_a_reserve_to_ride_with(database: Database, new_ledger: NewLedger) -> None:
-    ledger = await new_ledger(EngineLimits(settle_delay_seconds=30))
+    ledger = await new_ledger(patient(settle_delay_seconds=30))
     mandate = await funded(database, await new_ledger())
     mandate = Mandate(ledger, mandate.mandate_id)
     granted = await mandate.reserve(1)
@@ -270,14 +269,14 @@ async def test_a_settle_alone_waits_for_a_reserve_to_ride_with(database: Databas
 
 
 async def test_a_settle_alone_does_not_wait_for_ever(database: Database, new_ledger: NewLedger) -> None:
-    mandate = await funded(database, await new_ledger(EngineLimits(settle_delay_seconds=0.003)))
+    mandate = await funded(database, await new_ledger(patient(settle_delay_seconds=0.003)))
     granted = await mandate.reserve(1)
     assert isinstance(granted, Granted)
     assert isinstance(await mandate.settle(granted.hold_id, 1), Settled)
 
 
 async def test_what_gives_money_back_is_decided_first(database: Database, new_ledger: NewLedger) -> None:
-    ledger = await new_ledger(EngineLimits(wait_for_held_seconds=0))
+    ledger = await new_ledger(patient(wait_for_held_seconds=0))
     mandate = await funded(database, ledger, 10)
     granted = await mandate.reserve(10)
     assert isinstance(granted, Granted)
@@ -290,7 +289,7 @@ async def test_what_gives_money_back_is_decided_first(database: Database, new_le
 
 
 async def test_stopping_finishes_what_is_in_hand_and_begins_nothing(database: Database, new_ledger: NewLedger) -> None:
-    ledger = await new_ledger(EngineLimits(settle_delay_seconds=0.05))
+    ledger = await new_ledger(patient(settle_delay_seconds=0.05))
     mandate = await funded(database, ledger)
     grants = [await mandate.reserve(1) for _ in range(5)]
     settles = [asyncio.create_task(mandate.settle(grant.hold_id, 1)) for grant in grants if isinstance(grant, Granted)]

@@ -10,10 +10,10 @@ import pytest
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
-from bursar.ledger.engine import EngineLimits, Ledger
+from bursar.ledger.engine import Ledger
 from bursar.ledger.model import Granted, IdempotencyKey, Posted, Reason, Rejected, Settled
 from tests.ledger.books_support import Mandate, create_mandate
-from tests.ledger.conftest import NewLedger
+from tests.ledger.conftest import NewLedger, patient
 
 
 def key(name: str, body: str = "body", **more: bool) -> IdempotencyKey:
@@ -102,7 +102,7 @@ async def test_answers_are_kept_for_a_day_and_money_in_for_ever(database: Databa
 async def test_a_refusal_from_memory_does_not_hide_a_remembered_answer(
     database: Database, new_ledger: NewLedger
 ) -> None:
-    ledger = await new_ledger(EngineLimits(remember_refusals_seconds=600))
+    ledger = await new_ledger(patient(remember_refusals_seconds=600))
     mandate = Mandate(ledger, await create_mandate(database))
     await mandate.post(10)
     granted = await mandate.reserve(10, idempotency=key("r"))

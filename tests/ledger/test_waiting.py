@@ -8,14 +8,14 @@ import pytest
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
-from bursar.ledger.engine import EngineLimits, Ledger
+from bursar.ledger.engine import Ledger
 from bursar.ledger.model import Granted, LimitSet, Outcome, Reason, Rejected
 from tests.ledger.books_support import Mandate, create_mandate
-from tests.ledger.conftest import NewLedger
+from tests.ledger.conftest import NewLedger, patient
 from tests.ledger.patience import until
 
-LONG = EngineLimits(wait_for_held_seconds=60, settle_delay_seconds=0)
-SHORT = EngineLimits(wait_for_held_seconds=0.15, settle_delay_seconds=0)
+LONG = patient(wait_for_held_seconds=60, settle_delay_seconds=0)
+SHORT = patient(wait_for_held_seconds=0.15, settle_delay_seconds=0)
 
 
 async def held(ledger: Ledger, database: Database, amount: int = 10) -> tuple[Mandate, Granted]:
@@ -165,7 +165,7 @@ async def test_a_cap_that_is_held_up_keeps_nobody_else_waiting(
 
 
 async def test_a_full_line_refuses_at_once_and_keeps_its_order(database: Database, new_ledger: NewLedger) -> None:
-    ledger = await new_ledger(EngineLimits(wait_for_held_seconds=60, line_places=5, settle_delay_seconds=0))
+    ledger = await new_ledger(patient(wait_for_held_seconds=60, line_places=5, settle_delay_seconds=0))
     mandate, first = await held(ledger, database)
     waiting = [asyncio.create_task(mandate.reserve(2)) for _ in range(5)]
     await in_line(ledger, 5)
@@ -179,7 +179,7 @@ async def test_a_full_line_refuses_at_once_and_keeps_its_order(database: Databas
 
 
 async def test_many_that_wait_do_not_use_up_the_queue_of_others(database: Database, new_ledger: NewLedger) -> None:
-    limits = EngineLimits(wait_for_held_seconds=60, line_places=50, queue_commands=20, settle_delay_seconds=0)
+    limits = patient(wait_for_held_seconds=60, line_places=50, queue_commands=20, settle_delay_seconds=0)
     ledger = await new_ledger(limits)
     mandate, first = await held(ledger, database, 100)
     waiting: list[asyncio.Task[Outcome]] = []

@@ -15,7 +15,9 @@ from bursar.foundation.database import Database, connect_database
 from bursar.ledger.engine import EngineLimits, Ledger
 
 T = TypeVar("T")
-NO_WAITING = EngineLimits(wait_for_held_seconds=0, settle_delay_seconds=0, remember_refusals_seconds=0)
+NO_WAITING = EngineLimits(
+    queue_seconds=60, wait_for_held_seconds=0, settle_delay_seconds=0, remember_refusals_seconds=0
+)
 
 
 @dataclass
