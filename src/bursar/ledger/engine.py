@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -209,8 +209,11 @@ class Ledger:
             while True:
                 await intake.work.wait()
                 intake.work.clear()
-                await intake.let_settles_ride(intake.shared)
-                result = await self._run(lane, intake.shared)
+                if intake.only_settles(intake.shared):
+                    if not await lane.begin():
+                        self._database_lost_at = time.monotonic()
+                    await intake.let_settles_ride()
+                result = await self._run(lane, intake.shared, more=lambda: bool(intake.shared))
                 pause = await self._pause_after(result, pause)
                 if intake.shared:
                     intake.work.set()
@@ -227,7 +230,8 @@ class Ledger:
         pause, looks, in_vain = 0.0, 0, 0
         try:
             while queue:
-                await self._intake.let_settles_ride(queue)
+                if self._intake.only_settles(queue):
+                    await self._intake.let_settles_ride()
                 async with self._own_lanes:
                     lane = Lane(self._pool, self._rider, self._known, waits=looks == 0)
                     try:
@@ -245,13 +249,14 @@ class Ledger:
         finally:
             self._intake.close_own(mandate_id)
 
-    async def _run(self, lane: Lane, queue: Queue) -> Result:
+    async def _run(self, lane: Lane, queue: Queue, more: Callable[[], bool] = lambda: False) -> Result:
         entries = self._intake.take(queue, asyncio.get_running_loop().time())
         if not entries:
+            await lane.rest()
             return Result()
         self._begun[id(lane)] = entries
         try:
-            result = await lane.run(entries)
+            result = await lane.run(entries, more=more)
             self._deal_with(result, len(entries))
         except Exception as error:
             # A fault of the engine's own. What has been committed comes to light when it is looked up.

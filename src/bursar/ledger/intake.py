@@ -100,14 +100,17 @@ class Intake:
                 entries.append(entry)
         return entries
 
-    async def let_settles_ride(self, queue: Queue) -> None:
-        """Settles alone wait a moment for somebody whom their commit would have delayed."""
-        delay = self._limits.settle_delay_seconds
-        if delay <= 0 or not queue or len(queue) > 64 or any(entry.takes for entry in queue):
-            return
+    def only_settles(self, queue: Queue) -> bool:
+        """Whether a few settles stand alone in a queue: they wait for company."""
+        if self._limits.settle_delay_seconds <= 0 or not queue or len(queue) > 64:
+            return False
         self._takers.clear()
+        return not any(entry.takes for entry in queue)
+
+    async def let_settles_ride(self) -> None:
+        """Wait a moment for somebody whom the commit of settles alone would have delayed."""
         try:
-            async with asyncio.timeout(delay):
+            async with asyncio.timeout(self._limits.settle_delay_seconds):
                 await self._takers.wait()
         except TimeoutError:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -70,27 +70,55 @@ class Lane:
     waits: bool
     """Whether it waits for locks, or leaves out the mandates that are locked elsewhere."""
     _connection: Connection | None = field(default=None, init=False)
+    _begun: bool = field(default=False, init=False)
+    """Whether the connection is in a transaction that nothing was done in yet."""
 
     async def close(self) -> None:
+        await self.rest()
         connection, self._connection = self._connection, None
         if connection is not None:
             await self.pool.release(connection)
 
-    async def run(self, entries: list[Entry], refusals: Sequence[Refusal] = ()) -> Result:
-        """Decide and commit `entries` (and count `refusals` that were answered from memory). Never raises."""
+    async def begin(self) -> bool:
+        """Begin the transaction of a batch that is about to come: a round trip less for it. False if that failed."""
+        try:
+            if not self._begun:
+                await (await self._connected()).execute("BEGIN", timeout=STATEMENT_TIMEOUT_SECONDS)
+                self._begun = True
+        except Exception as error:
+            log.warning("ledger_connection_lost", error=repr(error), commands=0, committing=False)
+            await self._drop_connection()
+        return self._begun
+
+    async def rest(self) -> None:
+        """There is no batch to come: stay in no transaction."""
+        if self._begun:
+            await self._roll_back()
+
+    async def run(
+        self, entries: list[Entry], refusals: Sequence[Refusal] = (), more: Callable[[], bool] = lambda: False
+    ) -> Result:
+        """Decide and commit `entries` (and count `refusals` that were answered from memory). Never raises.
+
+        `more` says whether another batch follows at once: its transaction is begun by this one's commit.
+        """
         entries.sort(key=rank)
         committing = False
         try:
             connection = await self._connected()
-            await connection.execute("BEGIN")
+            if not self._begun:
+                await connection.execute("BEGIN")
+            self._begun = False
             decided, writes, opened = await self._decide(connection, entries, refusals)
             if writes.anything() or decided.refusals or opened:
                 await write(connection, writes)
                 await self._ride(connection, decided, writes.at)
-                began, committing = time.perf_counter(), True
-                status = await connection.execute("COMMIT", timeout=STATEMENT_TIMEOUT_SECONDS)
+                began, committing, chained = time.perf_counter(), True, more()
+                sql = "COMMIT AND CHAIN" if chained else "COMMIT"
+                status = await connection.execute(sql, timeout=STATEMENT_TIMEOUT_SECONDS)
                 if status != "COMMIT":
                     raise asyncpg.InternalServerError(f"COMMIT answered {status}")
+                self._begun = chained
                 decided.result.commit_seconds = time.perf_counter() - began
             else:
                 await connection.execute("ROLLBACK")
@@ -117,6 +145,7 @@ class Lane:
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._begun = False
         if connection is not None:
             try:
                 connection.terminate()
@@ -125,6 +154,7 @@ class Lane:
                 log.debug("dropped_connection_release", error=repr(error))
 
     async def _roll_back(self) -> None:
+        self._begun = False
         try:
             if self._connection is not None:
                 await self._connection.execute("ROLLBACK", timeout=STATEMENT_TIMEOUT_SECONDS)

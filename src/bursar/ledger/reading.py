@@ -77,12 +77,27 @@ TERMS: Final = """
       FROM mandate m JOIN billing_settings s ON s.mandate_id = m.mandate_id
      WHERE m.mandate_id = ANY($1::uuid[])"""
 
-HOLDS: Final = """
-    SELECT h.mandate_id, h.hold_id, h.account_id, h.state, h.amount_nanos, h.input_bound_nanos, h.used_nanos,
-           h.limit_ids, h.limit_periods, h.expires_at, h.ttl_seconds, h.created_version, h.charged_nanos,
-           h.overrun_nanos, h.adjusted, h.resolved_at, h.growths
-      FROM hold h JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (mandate_id, hold_id)
+_HOLDS_LIKE_TERMS: Final = """
+     UNION ALL
+    SELECT h.mandate_id, h.hold_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           h.account_id, h.state, h.amount_nanos, h.input_bound_nanos, h.used_nanos, h.limit_ids, h.limit_periods,
+           h.expires_at, h.ttl_seconds, h.created_version, h.charged_nanos, h.overrun_nanos, h.adjusted, h.resolved_at,
+           h.growths
+      FROM hold h JOIN unnest($2::uuid[], $3::uuid[]) AS wanted (mandate_id, hold_id)
         ON h.mandate_id = wanted.mandate_id AND h.hold_id = wanted.hold_id"""
+
+_TERMS_LIKE_HOLDS: Final = """
+    SELECT t.mandate_id, NULL::uuid AS hold_id, t.active, t.billing_model, t.credit_limit_nanos,
+           t.exhausted_below_nanos, t.max_hold_share_percent, t.time_zone, t.at, t.limited, NULL::uuid AS account_id,
+           NULL::text AS state, NULL::bigint AS amount_nanos, NULL::bigint AS input_bound_nanos,
+           NULL::bigint AS used_nanos, NULL::uuid[] AS limit_ids, NULL::timestamptz[] AS limit_periods,
+           NULL::timestamptz AS expires_at, NULL::int AS ttl_seconds, NULL::bigint AS created_version,
+           NULL::bigint AS charged_nanos, NULL::bigint AS overrun_nanos, NULL::boolean AS adjusted,
+           NULL::timestamptz AS resolved_at, NULL::int AS growths
+      FROM """
+
+TERMS_AND_HOLDS: Final = _TERMS_LIKE_HOLDS + "(" + TERMS + ") t" + _HOLDS_LIKE_TERMS
+"""One question instead of two: rows of terms, which name no hold, and rows of holds, which have no terms."""
 
 RUNNING_LIMITS: Final = """
     SELECT l.mandate_id, l.limit_id, l.scope, l.scope_id, l.period, c.period_start, c.period_end
@@ -180,17 +195,7 @@ async def read_books(
     left_out = set() if wait else {key[0] for key in wanted if key not in books.accounts}
     if left_out:
         commands = [command for command in commands if command.mandate_id not in left_out]
-    rows = await connection.fetch(TERMS, list({command.mandate_id for command in commands}))
-    at: datetime | None = None
-    limited: dict[UUID, str] = {}
-    for row in rows:
-        mandate_id, active, model, credit_limit, below, share, time_zone, at, has_limits = row
-        books.terms[mandate_id] = Terms(mandate_id, active, model, credit_limit, below, share)
-        if has_limits:
-            limited[mandate_id] = time_zone
-    if at is None:
-        at = await connection.fetchval("SELECT clock_timestamp()")
-    await _read_holds(connection, books, commands, unsure=unsure)
+    at, limited = await _read_terms_and_holds(connection, books, commands, unsure=unsure)
     await _read_remembered(connection, books, commands)
     if unsure:
         await _read_posted(connection, books, commands)
@@ -224,16 +229,36 @@ async def _open_missing(connection: Connection, wanted: dict[InMandate, str], kn
     return {(row[0], row[1]) for row in missing}
 
 
-async def _read_holds(connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool) -> None:
+async def _read_terms_and_holds(
+    connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool
+) -> tuple[datetime, dict[UUID, str]]:
+    """The terms of every mandate and the holds that are named; answers the time, and the mandates with limits."""
     # A repeated reserve of the holds API carries a key, and is answered from `remembered`.
     kinds = _ON_HOLDS | {Reserve} if unsure else _ON_HOLDS
     wanted = {(c.mandate_id, c.hold_id) for c in commands if type(c) in kinds}  # type: ignore[union-attr]
-    if not wanted:
-        return
-    for row in await connection.fetch(HOLDS, [w[0] for w in wanted], [w[1] for w in wanted]):
-        legs = tuple([LimitKey(*leg) for leg in zip(row[7], row[8], strict=True)])
-        before, after = tuple(row)[:7], tuple(row)[9:]
-        books.holds[row[0], row[1]] = Hold(*(*before, legs, *after))
+    mandates = list({command.mandate_id for command in commands})
+    if wanted:
+        rows = await connection.fetch(TERMS_AND_HOLDS, mandates, [w[0] for w in wanted], [w[1] for w in wanted])
+    else:
+        rows = await connection.fetch(TERMS, mandates)
+    at: datetime | None = None
+    limited: dict[UUID, str] = {}
+    for row in rows:
+        if wanted and row[1] is not None:
+            mandate_id, hold_id, account_id, state, amount, bound, used, ids, periods, *rest = row[0:2] + row[10:]
+            legs = tuple([LimitKey(*leg) for leg in zip(ids, periods, strict=True)])
+            books.holds[mandate_id, hold_id] = Hold(
+                mandate_id, hold_id, account_id, state, amount, bound, used, legs, *rest
+            )
+            continue
+        mandate_id = row[0]
+        active, model, credit_limit, below, share, time_zone, at, has_limits = row[2:10] if wanted else row[1:]
+        books.terms[mandate_id] = Terms(mandate_id, active, model, credit_limit, below, share)
+        if has_limits:
+            limited[mandate_id] = time_zone
+    if at is None:
+        at = await connection.fetchval("SELECT clock_timestamp()")
+    return at, limited
 
 
 async def _read_remembered(connection: Connection, books: Books, commands: Sequence[Command]) -> None:

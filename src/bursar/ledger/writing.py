@@ -5,9 +5,11 @@ Which columns a row takes is said here and nowhere else. Counts are checked: a r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -280,16 +282,14 @@ _NOTERS: Final[dict[type, Callable[[Writes, Any], None]]] = {
 }
 
 
+Part = tuple[str, Sequence[Row]]
+
+
 async def write(connection: Connection, writes: Writes) -> None:
     """All of it, in the one transaction that holds the locks. Raises `NotWritten` if a row went missing."""
     books = writes.books
-    await _many(connection, INSERT_HOLDS, writes.placed)
-    await _many(connection, GROW_HOLDS, list(writes.grown.values()))
-    await _many(connection, RESOLVE_HOLDS, list(writes.resolved.values()))
-    await _many(connection, INSERT_HOLD_TRANSFERS, writes.hold_transfers)
-    await _many(connection, INSERT_TRANSFERS, writes.transfers)
     changed = [books.accounts[key] for key in sorted(writes.accounts)]
-    rows: list[Row] = [
+    accounts: list[Row] = [
         (
             a.mandate_id,
             a.account_id,
@@ -301,23 +301,62 @@ async def write(connection: Connection, writes: Writes) -> None:
         )
         for a in changed
     ]
-    await _many(connection, UPDATE_ACCOUNTS, rows)
-    counters = [books.counters[key] for key in writes.counters]
-    await _many(
-        connection,
-        UPDATE_COUNTERS,
-        [(c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos) for c in counters],
-    )
-    try:
-        await _many(connection, REMEMBER, writes.remembered)
-    except NotWritten as error:
-        raise AnswerRaced(str(error)) from error
+    counters: list[Row] = [
+        (c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos)
+        for c in [books.counters[key] for key in writes.counters]
+    ]
+    for parts in _in_steps(writes, [(UPDATE_ACCOUNTS, accounts), (UPDATE_COUNTERS, counters)]):
+        await _write_at_once(connection, parts)
+    if writes.remembered:
+        try:
+            await _write_at_once(connection, [(REMEMBER, writes.remembered)])
+        except NotWritten as error:
+            raise AnswerRaced(str(error)) from error
 
 
-async def _many(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    status = await connection.execute(sql, *[list(column) for column in zip(*rows, strict=True)])
-    written = int(status.rpartition(" ")[2])
-    if written != len(rows):
-        raise NotWritten(f"{written} rows written where {len(rows)} were decided")
+def _in_steps(writes: Writes, totals: list[Part]) -> list[list[Part]]:
+    """What can be written by one statement each: its parts see no row that another part of it writes."""
+    placed: Part = (INSERT_HOLDS, writes.placed)
+    grown: Part = (GROW_HOLDS, list(writes.grown.values()))
+    resolved: Part = (RESOLVE_HOLDS, list(writes.resolved.values()))
+    transfers: list[Part] = [(INSERT_HOLD_TRANSFERS, writes.hold_transfers), (INSERT_TRANSFERS, writes.transfers)]
+    new = {(row[0], row[1]) for row in writes.placed}
+    if (
+        new.isdisjoint(writes.grown)
+        and new.isdisjoint(writes.resolved)
+        and writes.grown.keys().isdisjoint(writes.resolved)
+    ):
+        steps = [[placed, grown, resolved, *transfers, *totals]]
+    else:
+        steps = [[placed], [grown], [resolved], [*transfers, *totals]]
+    given = [[part for part in step if part[1]] for step in steps]
+    return [step for step in given if step]
+
+
+async def _write_at_once(connection: Connection, parts: list[Part]) -> None:
+    columns: list[list[Any]] = []
+    for _, rows in parts:
+        columns += [list(column) for column in zip(*rows, strict=True)]
+    written = (await connection.fetch(_together(tuple([sql for sql, _ in parts])), *columns))[0]
+    for (sql, rows), count in zip(parts, written, strict=True):
+        if count != len(rows):
+            raise NotWritten(f"{count} rows written where {len(rows)} were decided: {' '.join(sql.split())[:40]}")
+
+
+@lru_cache(maxsize=256)
+def _together(statements: tuple[str, ...]) -> str:
+    """One statement that does what `statements` do, and answers how many rows each has written.
+
+    Their parameters follow one another. All of them see the rows as they were before.
+    """
+    parts: list[str] = []
+    taken = 0
+    for number, sql in enumerate(statements):
+        shifted = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", sql)  # noqa: B023
+        taken += max(int(place) for place in _PARAMETER.findall(sql))
+        parts.append(f"step_{number} AS ({shifted} RETURNING 1)")
+    counts = [f"(SELECT count(*) FROM step_{number})" for number in range(len(statements))]  # noqa: S608
+    return "WITH " + ", ".join(parts) + " SELECT " + ", ".join(counts)
+
+
+_PARAMETER: Final = re.compile(r"\$(\d+)")
