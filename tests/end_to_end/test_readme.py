@@ -133,11 +133,10 @@ class TestStory:
         assert (billing["currentBalance"], billing["billingUrl"]) == (None, None)
 
     def test_finance_got_one_mail(self, directory: Path) -> None:
-        box = mailbox.Maildir(directory / "mail", create=False)
-        deadline = 50
-        while len(box) == 0 and deadline:
-            deadline -= 1
+        deadline = time.monotonic() + 20
+        while not list((directory / "mail").glob("new/*")) and time.monotonic() < deadline:
             time.sleep(0.1)
+        box = mailbox.Maildir(directory / "mail", create=False)
         (mail,) = list(box)
         assert mail["To"] == "finance@demo.example"
         assert "Demo AG" in str(mail["Subject"])
