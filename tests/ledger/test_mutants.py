@@ -182,7 +182,7 @@ async def test_without_its_guards_a_hold_is_charged_twice_and_verify_sees_it(
         return original(into, command, at)
 
     monkeypatch.setitem(decide._RULES, Settle, settle)
-    with pytest.raises(Exception, match="NotWritten|transfer_hold"):
+    with pytest.raises(Exception, match=r"NotWritten|transfer_hold"):
         await mandate.settle(granted.hold_id, 10)
     assert await verify(database.ledger_pool) == []
 
