@@ -182,7 +182,7 @@ async def test_caps_made_under_load_count_every_call(database: Database, new_led
         mandate = Mandate(engines[number % 2], mandate_id, "PREPAY_USER")
         user = users[number]
         await asyncio.sleep(number / 100)
-        await mandate.post(100_000, wallet=user)
+        await mandate.post(10**12, wallet=user)
         while not ending.is_set():
             granted = await mandate.reserve(5, wallet=user, user_id=user, model="m")
             assert isinstance(granted, Granted)

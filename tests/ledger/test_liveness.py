@@ -248,3 +248,21 @@ async def test_a_live_call_survives_and_a_dead_one_does_not(database: Database, 
     settled = await mandate.settle(live, 3)
     assert isinstance(settled, Settled)
     assert settled.state == "SETTLED"
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_mandate_that_is_locked_keeps_no_others_holds_open(
+    database: Database, new_ledger: NewLedger, mandate: Mandate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "SWEEP_SECONDS", 0.2)
+    free = await funded(database, mandate.ledger)
+    await granted(mandate)
+    other = await granted(free)
+    await database.ledger_pool.execute(AGE)
+    reaper = await new_ledger()
+    async with locked(database, mandate.mandate_id):
+        for _ in range(3):
+            assert await reaper.liveness.sweep() >= 1
+        assert await database.ledger_pool.fetchval("SELECT state FROM hold WHERE hold_id = $1", other) == "EXPIRED"
+        assert len(reaper.liveness._expiring) == 1
+    await no_hold_is_left(database)

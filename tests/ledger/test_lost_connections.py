@@ -220,7 +220,7 @@ async def test_backends_that_are_killed_at_random_under_load(database: Database,
     dice = random.Random(SEED)
     limits = EngineLimits(queue_seconds=30, answer_seconds=30, settle_delay_seconds=0.0005)
     ledger = await new_ledger(limits)
-    mandate = await funded(database, ledger, 10_000)
+    mandate = await funded(database, ledger, 10**9)
     told: list[Outcome] = []
     ending = asyncio.Event()
 
@@ -260,3 +260,41 @@ async def test_nothing_runs_unmetered_while_the_database_is_away(database: Datab
     pool.plan = never
     assert isinstance(await settle, Settled)
     assert await database.ledger_pool.fetchval("SELECT count(*) FROM hold WHERE state = 'PENDING'") == 0
+
+
+SYSTEMIC = {
+    "rights": ("REVOKE INSERT ON hold FROM bursar_ledger", "GRANT INSERT ON hold TO bursar_ledger"),
+    "schema": ("ALTER TABLE hold RENAME TO held", "ALTER TABLE held RENAME TO hold"),
+    "read-only": (
+        "ALTER DATABASE {} SET default_transaction_read_only = on",
+        "ALTER DATABASE {} RESET default_transaction_read_only",
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", SYSTEMIC)
+async def test_a_server_in_trouble_is_no_commands_fault(
+    database: Database, new_ledger: NewLedger, trouble: str
+) -> None:
+    """Nothing is quarantined: reserves are told 503, and what gives money back waits until the trouble is over."""
+    breaking, mending = SYSTEMIC[trouble]
+    before = await funded(database, await new_ledger())
+    granted = await before.reserve(5)
+    assert isinstance(granted, Granted)
+    owner = await asyncpg.connect(database.addresses.owner.dsn)
+    name = await owner.fetchval("SELECT current_database()")
+    await owner.execute(breaking.format(name))
+    await kill_backends(database)
+    limits = EngineLimits(queue_seconds=0.1, answer_seconds=0.3, settle_delay_seconds=0)
+    ledger = await new_ledger(limits)
+    mandate = Mandate(ledger, before.mandate_id)
+    settle = asyncio.create_task(mandate.settle(granted.hold_id, 3))
+    with pytest.raises(LedgerUnavailable):
+        await mandate.reserve(1)
+    await owner.execute(mending.format(name))
+    await owner.close()
+    await kill_backends(database)
+    settled = await settle
+    assert isinstance(settled, Settled)
+    assert settled.charged_nanos == 3
+    assert ledger.statistics.quarantined == 0

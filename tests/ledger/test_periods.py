@@ -70,3 +70,9 @@ def test_periods_follow_each_other_without_gap(period: Period, at: datetime, zon
     assert period_bounds(period, end, zone)[0] == end
     assert period_bounds(period, start - timedelta(microseconds=1), zone)[1] == start
     assert timedelta(hours=22) < end - start < timedelta(days=32)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "\0"])
+def test_a_zone_that_is_not_known_is_utc(zone: str) -> None:
+    at = moment("2026-07-01 12:00")
+    assert period_bounds("day", at, zone) == period_bounds("day", at, "UTC")

@@ -42,9 +42,15 @@ CONNECTION_LOST: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.TooManyConnectionsError,
     OSError,
     TimeoutError,
+    # A server that has no room left, is read-only after a fail-over, or whose rights or schema are not ours (yet): no
+    # command's fault. A new connection may reach a better one.
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidTransactionStateError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.PostgresSystemError,
 )
 
 
@@ -140,7 +146,11 @@ class Lane:
         if self._connection is not None and self._connection.is_closed():
             await self._drop_connection()
         if self._connection is None:
-            self._connection = await self.pool.acquire(timeout=STATEMENT_TIMEOUT_SECONDS)
+            try:
+                self._connection = await self.pool.acquire(timeout=STATEMENT_TIMEOUT_SECONDS)
+            except (asyncpg.PostgresError, ValueError) as error:
+                # Whatever a server says at the door (no such database, wrong password) is not about the commands.
+                raise ConnectionError(f"no connection: {error!r}") from error
         return self._connection
 
     async def _drop_connection(self) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -85,15 +86,17 @@ class Liveness:
         self._unreachable_at: float | None = None
         self.sweep_seconds = sweep_seconds
         self._calls: dict[UUID, LiveCall] = {}
+        self._expiring: dict[UUID, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(work) for work in (self._beat(), self._watch(), self._reap())]
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._expiring.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def keep_alive(
         self, mandate_id: UUID, hold_id: UUID, ttl_seconds: int, on_lost: Callable[[], None] | None = None
@@ -189,16 +192,28 @@ class Liveness:
             last_expiry, last_id = _end_of(rows)
 
     async def _expire(self, rows: list[asyncpg.Record]) -> None:
-        results = await asyncio.gather(
-            *(
-                self._submit(Expire(mandate_id=row[0], hold_id=row[1], account_id=row[2], transfer_id=new_id()))
-                for row in rows
-            ),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, LedgerUnavailable):
-                log.error("expiry_failed", error=repr(result))
+        """Wait for them, but not for ever: a mandate that is locked must not keep the others' holds open."""
+        for row in rows:
+            hold_id = row["hold_id"]
+            if hold_id not in self._expiring:
+                task = asyncio.create_task(self._expire_one(row["mandate_id"], hold_id, row["account_id"]))
+                self._expiring[hold_id] = task
+                task.add_done_callback(partial(self._expired, hold_id))
+        mine = [self._expiring[row["hold_id"]] for row in rows if row["hold_id"] in self._expiring]
+        if mine:
+            await asyncio.wait(mine, timeout=SWEEP_SECONDS)
+
+    def _expired(self, hold_id: UUID, _task: asyncio.Task[None]) -> None:
+        self._expiring.pop(hold_id, None)
+
+    async def _expire_one(self, mandate_id: UUID, hold_id: UUID, account_id: UUID) -> None:
+        command = Expire(mandate_id=mandate_id, hold_id=hold_id, account_id=account_id, transfer_id=new_id())
+        try:
+            await self._submit(command)
+        except LedgerUnavailable as error:
+            log.warning("expiry_put_off", hold_id=str(hold_id), error=repr(error))
+        except Exception as error:
+            log.exception("expiry_failed", hold_id=str(hold_id), error=repr(error))
 
     def _recently_away(self, ttl_seconds: int) -> bool:
         now = time.monotonic()

@@ -5,9 +5,10 @@ Weeks begin on Monday; a day on which the clocks change has 23 or 25 hours. Boun
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bursar.ledger.model import Period
 
@@ -26,12 +27,21 @@ def period_bounds(
     """
     if period == "total":
         return BEGINNING, END_OF_TIME
-    zone = ZoneInfo(time_zone)
+    zone = _zone(time_zone)
     first = _first_day(period, at.astimezone(zone).date())
     start, end = _midnight(first, zone), _midnight(_next_first_day(period, first), zone)
     if not_before is not None and start < not_before <= at:
         start = not_before
     return start, end
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> tzinfo:
+    """A zone that is not known (any more) is UTC: no call is refused for its name."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return UTC
 
 
 def _first_day(period: Period, day: date) -> date:
@@ -50,5 +60,5 @@ def _next_first_day(period: Period, first: date) -> date:
     return first + timedelta(days=1)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
