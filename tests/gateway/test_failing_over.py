@@ -6,17 +6,22 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bursar.foundation.database import Database
+from bursar.foundation.settings_model import PricingSettings
 from bursar.gateway.dialects.chat_completions import CHAT_COMPLETIONS
 from bursar.gateway.health import Pace, UpstreamHealth
 from bursar.gateway.upstreams import EvenLots, UpstreamTable
+from bursar.pricing.catalogue import Catalogue, ModelNotPriced, Priced
 from tests.gateway.scripted import DONE, USAGE, Script, ScriptedUpstream, answer, chat_body, chunk, scripted_upstream
 from tests.gateway.scripted import stream as streaming
-from tests.gateway.world import World, open_world, upstream
+from tests.gateway.world import INPUT_NANOS, OUTPUT_NANOS, World, open_world, price, upstream
 
 OK = answer(chat_body())
 
@@ -34,6 +39,7 @@ class Time:
 class Pair:
     def __init__(self, world: World, first: ScriptedUpstream, second: ScriptedUpstream, time: Time) -> None:
         self.world, self.first, self.second, self.time = world, first, second, time
+        self.first_url, self.second_url = first.url, second.url
 
     async def call(self, **more: Any) -> tuple[int, bytes, Any]:
         async with self.world.chat(model="gpt-4o-mini", **more) as response:
@@ -45,12 +51,12 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(database: Database, **second_settings: Any) -> AsyncIterator[Pair]:
+async def pair(database: Database, *, base_url_first: str = "", **second_settings: Any) -> AsyncIterator[Pair]:
     time = Time()
     pace = Pace(faults_in_a_row=3, pause_seconds=5, account_pause_seconds=30)
     async with scripted_upstream() as first, scripted_upstream() as second:
         settings = [
-            upstream(first.url, "gpt-*", name="first", timeout_seconds=1),
+            upstream(base_url_first or first.url, "gpt-*", name="first", timeout_seconds=1),
             upstream(second.url, "gpt-*", name="second", **{"order": 2, **second_settings}),
         ]
         async with open_world(database, settings, wire={"health": UpstreamHealth(time, pace)}) as world:
@@ -194,6 +200,101 @@ async def test_a_complaint_about_our_account_takes_it_out_at_once(database: Data
         both.first.script = OK
         assert (await both.call())[0] == 200
         assert both.asked == (2, 3)
+        await both.world.settled()
+
+
+class TwoPrices(Catalogue):
+    """The second upstream's price is twice the first one's; or there is none for one of them."""
+
+    second = ""
+    unpriced = ""
+
+    def price(self, model: str, provider_hint: str | None, at: datetime, **terms: Any) -> Priced:
+        if provider_hint and provider_hint == self.unpriced:
+            raise ModelNotPriced(model, "not here")
+        if provider_hint == self.second:
+            terms["markup_percent"] = Decimal(100)
+        return super().price(model, provider_hint, at, **terms)
+
+
+def at_two_prices(both: Pair) -> TwoPrices:
+    before = both.world.gateway.configuration
+    settings = PricingSettings(exchange_rates={"CHF": {"USD": Decimal("0.80")}}, models=(price("gpt-4o-mini"),))
+    catalogue = TwoPrices.from_settings(settings)
+    catalogue.second = both.second_url
+    both.world.gateway.reconfigure(replace(before, catalogue=catalogue))
+    return catalogue
+
+
+ELSEWHERE = {
+    # what the first one does              status  charged by
+    "answers": (OK, 200, "first"),
+    "500": (error("500 Error"), 200, "second"),
+    "our account": (error("429 No", "insufficient_quota"), 200, "second"),
+    "a user's own error": (error("400 Bad"), 400, None),
+    "reset": (_reset, 503, "first"),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+async def test_one_at_another_price_is_asked_with_a_hold_of_its_own(database: Database, name: str) -> None:
+    script, status, by = ELSEWHERE[name]
+    async with pair(database) as both:
+        at_two_prices(both)
+        both.first.script, both.second.script = script, OK
+        got, _, headers = await both.call()
+        assert got == status
+        charges = await both.world.charges()
+        assert [charge["upstream"] for charge in charges] == ([by] if by else [])
+        if by and status == 200:
+            times = 2 if by == "second" else 1
+            assert charges[0]["amount_nanos"] == times * (10 * INPUT_NANOS + 2 * OUTPUT_NANOS)
+            assert headers["x-request-id"] == str(charges[0]["hold_id"])
+        assert bool(both.world.alerts_named("upstream_rejects_our_account")) == (name == "our account")
+        await both.world.balance()
+
+
+async def test_an_upstream_that_is_not_there_is_passed_over_at_any_price(database: Database) -> None:
+    async with pair(database, base_url_first="http://127.0.0.1:1/v1") as both:
+        at_two_prices(both)
+        both.second.script = OK
+        assert (await both.call())[0] == 200
+        assert (await both.world.only_charge())["upstream"] == "second"
+        await both.world.balance()
+
+
+async def test_who_can_pay_the_first_price_only_is_refused_at_the_second(database: Database) -> None:
+    async with pair(database) as both:
+        at_two_prices(both)
+        await both.world.drain_to(2_000_000)
+        both.first.script = error("500 Error")
+        status, body, _ = await both.call()
+        assert status == 402
+        assert b'"billing"' in body
+        assert both.asked == (1, 0)
+        assert await both.world.balance() == 2_000_000
+
+
+async def test_the_last_price_answers_where_all_decline(database: Database) -> None:
+    async with pair(database) as both:
+        at_two_prices(both)
+        both.first.script, both.second.script = error("500 Error", "one"), error("429 Slow", "two")
+        status, body, headers = await both.call()
+        assert (status, headers["retry-after"]) == (429, "7")
+        assert b'"two"' in body
+        assert await both.world.balance() == 1_000_000_000
+
+
+async def test_an_upstream_without_a_price_is_not_asked(database: Database) -> None:
+    async with pair(database) as both:
+        at_two_prices(both).unpriced = both.second_url
+        both.first.script = error("500 Error")
+        assert (await both.call())[0] == 500
+        assert both.asked == (1, 0)
+        at_two_prices(both).unpriced = both.first_url
+        both.second.script = OK
+        assert (await both.call())[0] == 200
+        assert both.asked == (1, 1)
         await both.world.settled()
 
 

@@ -136,6 +136,25 @@ def test_a_usage_is_charged_even_above_the_hold() -> None:
     assert one.charge(Ending.COMPLETE).actual_nanos == 10 * INPUT_NANOS + 5_000 * OUTPUT_NANOS
 
 
+def test_an_old_report_says_nothing_about_what_came_after_it() -> None:
+    one = meter(held_for(10))
+    one.add(Reading(Produced("Hi"), UsageReport(Usage(input_tokens=1, output_tokens=1))))
+    assert one.covered()
+    one.add(text("one two three four five six seven eight nine ten eleven twelve thirteen"))
+    assert not one.covered()
+    one.add(usage(input_tokens=1, output_tokens=9))
+    assert one.covered()
+
+
+def test_where_no_maximum_is_known_there_is_one_all_the_same() -> None:
+    facts = ModelFacts("m", family_of("m"), None, None, "never")
+    for counts in ({"input_tokens": 10**9, "output_tokens": 2}, {"input_tokens": 1, "output_tokens": 10**9}):
+        one = Meter(REQUEST, Priced(PRICED.price, facts), quoted(), held_for(10))
+        one.add(usage(**counts))
+        assert one.needs_estimate(Ending.COMPLETE)
+        assert one.charge(Ending.COMPLETE, INPUT).actual_nanos <= held_for(10)
+
+
 def test_an_estimate_is_never_above_the_hold() -> None:
     one = meter(held_for(10))
     one.add(text("word " * 500))

@@ -94,7 +94,7 @@ class PaidCall(Call):
         party: Any = type("Party", (), {"mandate": type("M", (), {"client_gone": "DRAIN", "mandate_id": UUID(int=1)})})
         party.account_id = UUID(int=1)
         route: Any = type("Route", (), {"upstream": type("U", (), {"name": "up"})})
-        asked = Asked(new_id(), None, body, party, request, (route,), PRICED, None, None)  # type: ignore[arg-type]
+        asked = Asked(new_id(), None, body, party, request, (route,), (), PRICED, None, None)  # type: ignore[arg-type]
         wiring: Any = Alerts()
         super().__init__(wiring, None, CHAT_COMPLETIONS, Admitted(asked, wanted, granted))  # type: ignore[arg-type]
         self.bound = bound

@@ -22,7 +22,7 @@ from bursar.billing.texts import choose_language
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.gateway.asgi import RequestHead
 from bursar.gateway.callers import CallParty, identify, read_tags
-from bursar.gateway.dialects.seam import CallRequest, Dialect, FaultKind, GatewayFault, feature_not_priced
+from bursar.gateway.dialects.seam import CallRequest, Dialect, FaultKind, GatewayFault, feature_not_priced, invalid
 from bursar.gateway.held_caps import left_to_hold, too_much_held
 from bursar.gateway.upstreams import EvenLots, Route
 from bursar.gateway.wiring import Configuration, GatewayWiring
@@ -67,6 +67,8 @@ class Asked:
     request: CallRequest
     routes: tuple[Route, ...]
     """The one whose price was taken, then others at the same price."""
+    dearer_or_cheaper: tuple[Route, ...]
+    """Those to be asked after them, at another price: with another hold (`elsewhere`)."""
     priced: Priced
     tags: Mapping[str, str] | None
     configuration: Configuration
@@ -110,16 +112,45 @@ class Admission:
         if not is_allowed(model, party.caller.allowed_models):
             raise GatewayFault(FaultKind.FORBIDDEN, f"This key may not use '{model[:100]}'.", field="model")
         routes = self._routes(dialect, configuration, model)
-        priced = self._price(configuration, party, model, routes[0])
-        others = [
-            route for route in routes[1:] if self._price(configuration, party, model, route).price == priced.price
-        ]
-        return Asked(hold_id, head, body, party, request, (routes[0], *others), priced, read_tags(head), configuration)
+        priced, alike, others = self._at_one_price(configuration, party, model, routes)
+        return Asked(hold_id, head, body, party, request, alike, others, priced, read_tags(head), configuration)
+
+    def elsewhere(self, asked: Asked, hold_id: UUID) -> Asked:
+        """The same call at the next upstream's price: those before it have surely not run it."""
+        routes = asked.dearer_or_cheaper
+        priced, alike, others = self._at_one_price(asked.configuration, asked.party, asked.request.model, routes)
+        return replace(
+            asked, hold_id=hold_id, routes=alike, dearer_or_cheaper=others, priced=priced, may_hold_nanos=None
+        )
+
+    def _at_one_price(
+        self, configuration: Configuration, party: CallParty, model: str, routes: Sequence[Route]
+    ) -> tuple[Priced, tuple[Route, ...], tuple[Route, ...]]:
+        """The first route's price, the routes up to the first one at another price, and the rest of them.
+
+        A route without a price is not asked; where none has one, `GatewayFault`.
+        """
+        if len(routes) == 1:
+            return self._price(configuration, party, model, routes[0]), (routes[0],), ()
+        found: list[tuple[Route, Priced]] = []
+        why: GatewayFault | None = None
+        for route in routes:
+            try:
+                found.append((route, self._price(configuration, party, model, route)))
+            except GatewayFault as fault:
+                why = why or fault
+        if not found:
+            assert why is not None
+            raise why
+        price = found[0][1].price
+        place = next((place for place, (_, other) in enumerate(found) if other.price != price), len(found))
+        ordered = tuple(route for route, _ in found)
+        return found[0][1], ordered[:place], ordered[place:]
 
     def _routes(self, dialect: Dialect, configuration: Configuration, model: str) -> Sequence[Route]:
         """Those whose upstreams are well, the first to be tried first. Before anything is held for the call."""
         routes = configuration.upstreams.routes(dialect, model, self._lots)
-        if not routes:
+        if not routes or not model.isprintable():  # PostgreSQL stores no NUL; a name has no business with others.
             raise GatewayFault(FaultKind.UNKNOWN_MODEL, f"No upstream serves the model '{model[:100]}'.", field="model")
         health = self._wiring.health
         now = health.now()
@@ -278,9 +309,12 @@ def ledger_unavailable(retry_after_seconds: int) -> GatewayFault:
 async def exact_bound(asked: Asked) -> RequestBound:
     """The bounds with text counted by a tokenizer; a long text is counted beside the event loop."""
     bounds, facts = asked.request.bounds, asked.priced.facts
-    if len(asked.body) <= COUNTED_HERE_BYTES:
-        return bounds(facts, exact=True)
-    return await asyncio.to_thread(bounds, facts, exact=True)
+    try:
+        if len(asked.body) <= COUNTED_HERE_BYTES:
+            return bounds(facts, exact=True)
+        return await asyncio.to_thread(bounds, facts, exact=True)
+    except RecursionError:
+        raise invalid(None, "The body is nested too deeply.") from None
 
 
 def _reserve(asked: Asked, wanted: Quote) -> Reserve:

@@ -53,6 +53,8 @@ class Call:
         """Whether the upstream was cut by us."""
         self.why_stopped: Refused | GatewayFault | None = None
         """What the client is told about that, if anything."""
+        self.goes_elsewhere = False
+        """Whether the call is to be made anew, at another upstream's price: nobody has run it yet."""
         self.charge: Charge | None = None
         self.upstream_seconds = 0.0
         """What of the call's time was spent waiting for the upstream, or for the client to take a stream."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from bursar.foundation.ids import new_id
-from bursar.gateway.admission import Admission, Admitted, Refused
+from bursar.gateway.admission import Admission, Admitted, Asked, Refused
 from bursar.gateway.asgi import AsgiApp, Client, ClientGone, Receive, RequestHead, Scope, Send, read_body, send_answer
 from bursar.gateway.call import Call
 from bursar.gateway.callers import CallParty, identify
@@ -87,6 +87,14 @@ class Gateway:
         began_seconds = loop.time()
         try:
             admitted = await self._admit(dialect, head, receive, hold_id, entered)
+            while True:
+                call = Call(self.wiring, self._admission, dialect, admitted)
+                client = Client(receive, send, stall_seconds=self.wiring.client_stall_seconds, on_gone=call.client_gone)
+                await relay(call, client, self._settlements)
+                if not call.goes_elsewhere:
+                    break
+                hold_id = new_id()
+                admitted = await self._reserve(self._admission.elsewhere(call.asked, hold_id))
         except ClientGone:
             return
         except Exception as error:
@@ -94,9 +102,6 @@ class Gateway:
             await send_answer(send, answer)
             self._record(dialect, head, None, hold_id, answer.status, outcome, began_seconds)
             return
-        call = Call(self.wiring, self._admission, dialect, admitted)
-        client = Client(receive, send, stall_seconds=self.wiring.client_stall_seconds, on_gone=call.client_gone)
-        await relay(call, client, self._settlements)
         outcome = call.ending.value if call.ending is not None else "upstream_error"
         self._record(dialect, head, call, hold_id, client.status, outcome, began_seconds)
 
@@ -108,7 +113,9 @@ class Gateway:
         party = await identify(self.wiring.identities, head)
         self._enter(party, entered)
         body = await read_body(head, receive, configuration.max_body_bytes)
-        asked = self._admission.understand(dialect, configuration, party, head, body, hold_id)
+        return await self._reserve(self._admission.understand(dialect, configuration, party, head, body, hold_id))
+
+    async def _reserve(self, asked: Asked) -> Admitted:
         admitted = await self._admission.reserve(asked)
         if admitted.asked.may_hold_nanos is not None:
             await self._look_again(admitted)

@@ -30,6 +30,9 @@ WINDOW_BYTES: Final = 4_096
 MOST_PIECES: Final = 256
 """Pieces of text are joined above this, because many small strings take much memory."""
 
+MOST_TOKENS: Final = 10_000_000
+"""Stands in for a context or a longest output that is not known: no model comes near it."""
+
 LEAST_STEP_TOKENS: Final = 16
 """The smallest extension that is asked for: what remains of a balance is delivered down to so few tokens."""
 
@@ -73,6 +76,7 @@ class Meter:
         "_deferred_bytes",
         "_extra",
         "_held_nanos",
+        "_is_current",
         "_last",
         "_opening",
         "_paid_tokens",
@@ -102,6 +106,7 @@ class Meter:
         self._priced = priced
         self._quote = quote
         self._report = NO_USAGE
+        self._is_current = False  # Whether the report came with the last output, or after it.
         self._opening: Usage | None = None
         self._counted = 0  # Tokens of the windows that are closed.
         self._pieces: list[str] = []  # The open window.
@@ -162,11 +167,13 @@ class Meter:
             self._unsure_bytes += _utf8_length(produced.text)
             if len(self._pieces) > MOST_PIECES:
                 self._pieces = ["".join(self._pieces)]
+            self._is_current = False
         self._extra += produced.extra_tokens
         if report.opening is not None:
             self._opening = report.opening
         elif report is not NO_USAGE:
             self._report = report if report.complete is None else report.complete(self._opening)
+            self._is_current = True
 
     def take_back(self) -> None:
         """Forget the output that was added last: it is not delivered."""
@@ -186,7 +193,8 @@ class Meter:
             return True
         if self.output_tokens() <= self._paid_tokens:
             return True
-        usage = self._believable()[0]
+        # A report that is older than the output says nothing about it.
+        usage = self._believable()[0] if self._is_current else None
         return usage is not None and cost_nanos(self._priced.price, usage) <= self._held_nanos
 
     def next_slice(self) -> Slice:
@@ -276,9 +284,9 @@ class Meter:
             return None, "usage is absurd: no output tokens, but text was delivered"
         if usage.input_tokens == 0:
             return None, "usage is absurd: no input tokens"
-        if facts.context_bound_tokens is not None and usage.input_tokens > facts.context_bound_tokens * rounds:
+        if usage.input_tokens > (facts.context_bound_tokens or MOST_TOKENS) * rounds:
             return None, f"usage is absurd: {usage.input_tokens} input tokens are more than the model takes in"
-        if facts.max_output_tokens is not None and usage.output_tokens > facts.max_output_tokens * choices:
+        if usage.output_tokens > (facts.max_output_tokens or MOST_TOKENS) * choices:
             return None, f"usage is absurd: {usage.output_tokens} output tokens are more than the model can produce"
         return self._completed(usage), ""
 

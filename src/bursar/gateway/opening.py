@@ -1,5 +1,7 @@
 """Getting an answer to a call begun: the request is sent, and sent elsewhere where that is safe.
 
+Where all upstreams at the call's price decline it, it may be begun anew at another price (`Call.goes_elsewhere`).
+
 Another upstream is tried where nothing has reached the first, and where it has said that it will not serve the call
 (5xx, 429, a complaint about our account). What was sent and got no answer is not repeated: it may have run. Nothing of
 this is seen by the client, which has not been sent a byte. Every attempt is told to the circuit of its upstream.
@@ -63,7 +65,7 @@ async def open_answer(call: Call) -> UpstreamAnswer | Declined:
     for place, route in enumerate(routes):
         if not call.enter(route):
             continue
-        is_last = place == len(routes) - 1
+        is_last = place == len(routes) - 1 and not call.asked.dearer_or_cheaper
         verdict = Verdict.NEUTRAL
         call.answer = None
         try:

@@ -39,8 +39,10 @@ async def relay(call: Call, client: Client, settlements: Settlements) -> None:
         answer = await open_answer(call)
         call.upstream_seconds = clock() - began_seconds
         if isinstance(answer, Declined):
-            await client.answer(_error(call, answer))
-        elif any(name == b"content-encoding" for name, _ in answer.headers):
+            call.goes_elsewhere = answer.elsewhere and _may_go_elsewhere(call, client)
+            if not call.goes_elsewhere:
+                await client.answer(_error(call, answer))
+        elif any(name == b"content-encoding" and value.lower() != b"identity" for name, value in answer.headers):
             # It was asked for identity: what cannot be read cannot be metered.
             raise UpstreamFault(FaultStage.BODY, FaultReason.PROTOCOL, "the answer is encoded")
         elif answer.content_type.lower().startswith(EVENT_STREAM):
@@ -49,7 +51,9 @@ async def relay(call: Call, client: Client, settlements: Settlements) -> None:
         else:
             await _pass_whole(call, client, answer)
     except UpstreamFault as fault:
-        await client.answer(_fault_answer(call, _no_answer(call, fault)))
+        call.goes_elsewhere = _may_go_elsewhere(call, client)
+        if not call.goes_elsewhere:
+            await client.answer(_fault_answer(call, _no_answer(call, fault)))
     except Exception:
         log.exception("call_failed", **call.ticket().facts())
         if not client.status:
@@ -59,6 +63,12 @@ async def relay(call: Call, client: Client, settlements: Settlements) -> None:
         if call.answer is not None:
             call.answer.close()
         settlements.settle(call.ticket(), call.final_charge())
+
+
+def _may_go_elsewhere(call: Call, client: Client) -> bool:
+    """Whether there are upstreams at another price, and surely none has run the call yet."""
+    nobody_has_run_it = call.ending is None and not client.status
+    return nobody_has_run_it and bool(call.asked.dearer_or_cheaper) and not call.stopped and not client.gone
 
 
 # --- back to the client ----------------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ granted is written into the request as its limit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
-from bursar.pricing.catalogue import Priced
+from bursar.pricing.catalogue import CONFIGURATION, Priced
 from bursar.pricing.cost import ANYTHING, PriceFeatures, WorstRates, compile_price, has_rate, worst_rates
 from bursar.pricing.model import NotPriced, RateKind
 
@@ -49,7 +50,8 @@ class RequestBound:
     request decides it: it streams, no thinking is asked for, no audio, no predicted output. The model's
     share of that question is in its facts. The tool counts are call caps. `fixed_nanos` is for what a
     dialect prices by itself. `least_output_tokens`: less output than that is of no use to this request.
-    `asked_speed` is one that is dearer than the standard one, which the price has to know.
+    `asked_speed` is one that is dearer than the standard one, which the price has to know; so with
+    `asked_output`, the kinds beside text (`audio`, `image`) that are asked for.
     """
 
     text_tokens: int
@@ -66,6 +68,7 @@ class RequestBound:
     fixed_nanos: int = 0
     least_output_tokens: int = 0
     asked_speed: str | None = None
+    asked_output: frozenset[str] = frozenset()
     features: PriceFeatures = ANYTHING
 
     @property
@@ -110,6 +113,10 @@ class Extension:
 
 
 DEFAULTS: Final = QuoteSettings()
+
+_OUTPUT_KINDS: Final[Mapping[str, RateKind]] = {"audio": "output_audio", "image": "output_image"}
+"""OpenAI's audio costs many times what its text does, and the catalogue leaves it out for some models: falling back on
+the rate of text would give it away."""
 
 
 def quote(priced: Priced, bound: RequestBound, settings: OutputSizes = DEFAULTS) -> Quote:
@@ -235,6 +242,12 @@ def _refuse_unpriced(priced: Priced, bound: RequestBound) -> None:
             raise NotPriced(facts.model, kind)
     if bound.asked_speed is not None and bound.asked_speed not in compile_price(price).speeds:
         raise NotPriced(facts.model, "speed")
+    if price.catalogue != CONFIGURATION:  # Who sets a price of their own has said what these cost.
+        for output in sorted(bound.asked_output):
+            if not has_rate(price, _OUTPUT_KINDS[output]):
+                raise NotPriced(facts.model, f"{output} output")
+        if bound.audio_tokens and facts.family.vendor == "openai" and not has_rate(price, "input_audio"):
+            raise NotPriced(facts.model, "audio input")
     if bound.audio_tokens and "audio" in facts.unpriced_inputs:
         raise NotPriced(facts.model, "audio input")
     if bound.opaque_tokens and facts.unpriced_inputs:

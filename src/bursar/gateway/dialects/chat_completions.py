@@ -6,6 +6,7 @@ What messages and tools carry is read in `chat_content.py`, answers in `chat_ans
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,6 +89,11 @@ FREE_MODERATION: Final = "omni-moderation"
 
 NO_THINKING: Final = "none"
 
+ALWAYS_SEARCHES: Final = re.compile(r"search-(preview|api)")
+"""OpenAI, "Web search": these models search before they answer, whether the request speaks of it or not."""
+
+MODALITIES: Final = frozenset({"text", "audio", "image"})
+
 
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
@@ -136,7 +142,7 @@ def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
         raise feature_not_priced(name)
     _check(request, allowed_fields)
     limits = [limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None]
-    searches = 0 if request.web_search_options is None else 1
+    searches = 0 if request.web_search_options is None and not ALWAYS_SEARCHES.search(request.model) else 1
     choices = 1 if request.n is None else request.n
     output_limit = max(limits, default=None)
     stream = bool(request.stream)
@@ -160,6 +166,9 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
     ):
         if value is not None and value < 1:
             raise invalid(name, f"'{name}' must be at least 1.")
+    for modality in request.modalities or ():
+        if modality not in MODALITIES:
+            raise feature_not_priced("modalities", f"it is not known what '{modality[:100]}' costs")
     moderation = request.moderation
     if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
         raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
@@ -207,6 +216,7 @@ class _Bounds:
             output_limit=self.output_limit,
             visible_output=bool(request.stream) and not sounds and not thinks and not is_given(request.prediction),
             web_searches=self.searches,
+            asked_output=frozenset({*(["audio"] if sounds else []), *(request.modalities or ())} - {"text"}),
             features=_features(request.service_tier, sounds, self.long_cache),
         )
 

@@ -98,6 +98,8 @@ def read_content(messages: msgspec.Raw, tools: msgspec.Raw) -> Content:
         if is_given(message.audio):
             opaque.append(f"messages[{place}].audio")
         part_count += len(message.tool_calls or ())
+        if first_byte(message.content) == b"{":
+            raise invalid(f"messages[{place}].content", f"'messages[{place}].content' is no text and no list of parts.")
         if first_byte(message.content) != b"[":
             continue
         parts = _PARTS.decode(message.content)

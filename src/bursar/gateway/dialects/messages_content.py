@@ -121,6 +121,8 @@ def read_content(messages: msgspec.Raw, system: msgspec.Raw) -> Content:
 
 
 def _read_blocks(raw: msgspec.Raw, place: str, content: Content, depth: int) -> None:
+    if first_byte(raw) == b"{":
+        raise invalid(place, f"'{place}' is no text and no list of blocks.")
     if first_byte(raw) != b"[":
         return  # A string, or nothing.
     if depth > DEEPEST:
