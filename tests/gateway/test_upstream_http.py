@@ -123,17 +123,22 @@ async def test_forward_proxies_of_the_environment_are_used_but_not_for_this_mach
     seen: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append((await read_request(reader))[0].split(b"\r\n")[0])
+        lines = (await read_request(reader))[0].split(b"\r\n")
+        seen.extend(line for line in lines if line.startswith((b"POST", b"proxy-")))
         writer.write(JSON)
 
     async with upstream(handle) as (served, client):
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{served.target.origin.port}")
+        monkeypatch.setenv("http_proxy", f"http://u:p@127.0.0.1:{served.target.origin.port}")
         monkeypatch.setenv("no_proxy", "direct.invalid")
         assert await fetch(client, Target.parse("http://provider.invalid/v1/x")) == (200, b"{}")
         assert await fetch(client, served.target) == (200, b"{}")
         with pytest.raises(UpstreamFault):
             await fetch(client, Target.parse("http://direct.invalid/v1/x"))
-    assert seen == [b"POST http://provider.invalid/v1/x HTTP/1.1", b"POST /v1/x?a=b HTTP/1.1"]
+    assert seen == [
+        b"POST http://provider.invalid/v1/x HTTP/1.1",
+        b"proxy-authorization: Basic dTpw",
+        b"POST /v1/x?a=b HTTP/1.1",
+    ]
 
 
 async def test_many_at_once_each_get_their_own() -> None:

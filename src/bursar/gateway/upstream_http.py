@@ -1,11 +1,13 @@
 """The HTTP/1.1 client that carries calls to upstreams: aiohttp's, behind the few methods that the relay needs.
 
-It follows no redirect, decodes no body (it asks for identity), keeps no cookie, sends no header that it was not told
-to, and never sends a request twice. Why aiohttp: docs/decisions/0004-http-stack.md.
+Connections (pool, TLS, names, forward proxies) and parsing are aiohttp's: its connector and the protocol that it makes.
+What goes over them is written here, because `ClientSession` costs more than all the rest of an exchange
+(docs/decisions/0004-http-stack.md). It follows no redirect, decodes no body (it asks for identity), keeps no cookie,
+sends no header that it was not told to, and never sends a request twice.
 
 Forward proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment hold, read once per origin; never for
-this machine itself. aiohttp's own `trust_env` is off: it asks the environment in a thread on every call, and would
-take passwords from a `.netrc`.
+this machine itself. aiohttp's own `trust_env` asks the environment in a thread on every call, and would take passwords
+from a `.netrc`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,14 @@ import asyncio
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
-from contextvars import ContextVar
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.tracing import Trace
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
+from yarl import URL
 
 from bursar.gateway.upstream_target import (
     FaultReason,
@@ -46,25 +47,23 @@ __all__ = [
 
 MAX_HEAD_LINE_BYTES: Final = 64 * 1024
 DEFAULT_BODY_LIMIT_BYTES: Final = 64 * 1024 * 1024
-WRITTEN_AT_ONCE_BYTES: Final = 64 * 1024
-"""Bodies up to this size are handed to the connection in one go (aiohttp's own mark); larger ones wait until the
-upstream reads them, which its time-out for silence does not cover."""
+COPIED_BYTES: Final = 64 * 1024
+"""Bodies up to this size are joined to their head, so that both are one write; larger ones are not copied."""
 
-_IDENTITY: Final = ("accept-encoding", "identity")
-_NEVER_ADDED: Final = ("accept", "content-type", "user-agent")
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SWITCHING_PROTOCOLS: Final = 101
+_FIRST_FINAL_STATUS: Final = 200
 
-_FAULTS: Final[tuple[tuple[type[BaseException], FaultStage | None, FaultReason], ...]] = (
-    # The first that fits. Those with a stage of their own happen before anything of a request is sent.
-    (aiohttp.ConnectionTimeoutError, FaultStage.CONNECT, FaultReason.TIMEOUT),
-    (aiohttp.ClientConnectorSSLError, FaultStage.CONNECT, FaultReason.TLS),
-    (aiohttp.ClientConnectorCertificateError, FaultStage.CONNECT, FaultReason.TLS),
-    (aiohttp.ClientHttpProxyError, FaultStage.CONNECT, FaultReason.REFUSED),
-    (aiohttp.ClientConnectorError, FaultStage.CONNECT, FaultReason.REFUSED),
-    (TimeoutError, None, FaultReason.TIMEOUT),
-    (aiohttp.ClientResponseError, None, FaultReason.PROTOCOL),
-    (Exception, None, FaultReason.RESET),
+_FAULTS: Final[tuple[tuple[type[BaseException], FaultReason], ...]] = (
+    # The first that fits.
+    (aiohttp.ClientConnectorSSLError, FaultReason.TLS),
+    (aiohttp.ClientConnectorCertificateError, FaultReason.TLS),
+    (aiohttp.ClientHttpProxyError, FaultReason.REFUSED),
+    (aiohttp.ClientConnectorError, FaultReason.REFUSED),
+    (TimeoutError, FaultReason.TIMEOUT),
+    (HttpProcessingError, FaultReason.PROTOCOL),
+    (aiohttp.ClientResponseError, FaultReason.PROTOCOL),
+    (Exception, FaultReason.RESET),
 )
 
 
@@ -73,9 +72,9 @@ class UpstreamAnswer:
 
     __slots__ = (
         "_closed",
+        "_connection",
         "_content",
         "_fault",
-        "_response",
         "_reused",
         "_transport",
         "content_type",
@@ -83,24 +82,58 @@ class UpstreamAnswer:
         "status",
     )
 
-    _response: aiohttp.ClientResponse
-
     def __init__(self) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.content_type = b""
+        self._connection: Connection | None = None
+        """As long as this answer has it."""
         self._content: aiohttp.StreamReader | None = None
         self._transport: asyncio.Transport | None = None
         self._reused = False
         self._closed = False
         self._fault: UpstreamFault | None = None
 
-    def _begin(self, response: aiohttp.ClientResponse) -> None:
-        self.status = response.status
-        self.headers = [(name.lower(), value) for name, value in response.raw_headers]
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes, silence_seconds: float) -> None:
+        """Send a request and wait for the head of its answer."""
+        self._connection, protocol = connection, connection.protocol
+        assert protocol is not None
+        transport = self._transport = connection.transport
+        if transport is None:
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=silence_seconds,
+            max_line_size=MAX_HEAD_LINE_BYTES,
+            max_field_size=MAX_HEAD_LINE_BYTES,
+        )
+        if len(body) <= COPIED_BYTES:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+        # From here on, and anew with everything that comes: an upstream that does not read is silent as well.
+        protocol.start_timeout()
+        while True:
+            message, content = await protocol.read()
+            if message.code >= _FIRST_FINAL_STATUS or message.code == _SWITCHING_PROTOCOLS:
+                break
+        self.status = message.code
+        self.headers = [(name.lower(), value) for name, value in message.raw_headers]
         self.content_type = next((value for name, value in self.headers if name == b"content-type"), b"")
-        self._response = response
-        self._content = response.content
+        self._content = content
+        if message.code != _SWITCHING_PROTOCOLS:
+            content.on_eof(self._whole)
+
+    def _whole(self) -> None:
+        """The body has come to its end: the connection may serve another call, if it has taken all of this one's."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if self._transport is None or self._transport.get_write_buffer_size():
+                connection.close()
+            else:
+                connection.release()
 
     async def next_chunk(self) -> bytes:
         """What has arrived and was not read yet, joined; waits for something; empty at the body's end.
@@ -149,21 +182,34 @@ class UpstreamAnswer:
         if self._closed:
             return
         self._closed = True
-        if not self._response.closed:
-            self._cut()
-            self._response.close()
-
-    def _cut(self) -> None:
-        """To be closed, a connection would wait until the upstream has read all of the request."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
         if self._transport is not None:
+            # To be closed, a connection would wait until the upstream has read all of the request.
             self._transport.abort()
+        connection.close()
+        if self._content is not None and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientConnectionError("closed"))
 
     def _lost(self) -> None:
         """The connection is gone, and aiohttp has told the body's reader so, but for one case: what cannot be parsed
         in the middle of a body. Without this the reader would wait for ever."""
         content = self._content
         if content is not None and not content.is_eof() and content.exception() is None:
-            content.set_exception(_malformed(self._response))
+            content.set_exception(BadHttpMessage("malformed body"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an origin is reached."""
+
+    request: aiohttp.ClientRequest
+    """What the connector makes and finds connections by; it is never sent."""
+    by_url: bool = False
+    """Whether a forward proxy is asked for whole URLs, as it is for http (for https it is asked for a tunnel once)."""
+    proxy_lines: bytes = b""
+    """What such a proxy wants to know beside."""
 
 
 class UpstreamClient:
@@ -179,12 +225,12 @@ class UpstreamClient:
         idle_timeout_seconds: float = 30.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._connect_timeout_seconds = connect_timeout_seconds
+        self._connecting = aiohttp.ClientTimeout(total=None, connect=connect_timeout_seconds)
         self._idle_timeout_seconds = idle_timeout_seconds
         self._ssl_context = ssl_context
-        self._opened: aiohttp.ClientSession | None = None
+        self._connector: _Connector | None = None
         self._closed = False
-        self._proxies: dict[Origin, str | None] = {}
+        self._ways: dict[Origin, _Way] = {}
 
     async def send(
         self,
@@ -200,75 +246,72 @@ class UpstreamClient:
         `host`, `content-length` and `accept-encoding: identity` are added. Cancelled, it cuts the connection.
         Any method but HEAD, whose answers end differently. Raise ValueError for a header that would smuggle a line.
         """
+        lines = _header_lines(headers)
+        way = self._ways.get(target.origin) or self._find_way(target)
+        head = b"%b %b HTTP/1.1\r\n%b%b%baccept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % (
+            method,
+            str(target.url).encode() if way.by_url else target.path,
+            way.proxy_lines,
+            b"" if any(name == b"host" for name, _ in headers) else target.host_line,
+            lines,
+            len(body),
+        )
         answer = UpstreamAnswer()
-        _under_way.set(answer)
+        connection = await self._connect(way, answer)
         try:
-            if len(body) <= WRITTEN_AT_ONCE_BYTES:
-                response = await self._request(target, headers, body, method, timeout_seconds)
-            else:
-                async with asyncio.timeout(self._connect_timeout_seconds + timeout_seconds):
-                    response = await self._request(target, headers, body, method, timeout_seconds)
-        except (aiohttp.ClientError, OSError, _Lost) as error:
-            answer._cut()
+            await answer._exchange(connection, head, body, timeout_seconds)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            answer.close()
             raise _fault(error, FaultStage.HEAD, reused=answer._reused) from error
         except BaseException:
-            answer._cut()
+            answer.close()
             raise
-        answer._begin(response)
         if answer.status == _SWITCHING_PROTOCOLS:
             answer.close()
             raise UpstreamFault(FaultStage.HEAD, FaultReason.PROTOCOL, "it switches protocols", reused=answer._reused)
         return answer
 
-    async def _request(
-        self, target: Target, headers: Sequence[Header], body: bytes, method: bytes, timeout_seconds: float
-    ) -> aiohttp.ClientResponse:
-        session = self._opened or self._open()
-        # aiohttp repeats a request whose connection was lost, unless it is a POST (RFC 9110, 9.2.2: idempotent ones).
-        once = () if method == b"POST" else (_only_once,)
-        return await session.request(
-            method.decode(),
-            target.url,
-            headers=[*((name.decode(), value.decode("utf-8", "replace")) for name, value in headers), _IDENTITY],
-            data=body or None,
-            allow_redirects=False,
-            proxy=self._proxy(target.origin),
-            timeout=_timeout(self._connect_timeout_seconds, timeout_seconds),
-            middlewares=once,
-        )
+    async def _connect(self, way: _Way, answer: UpstreamAnswer) -> Connection:
+        connector = self._connector or self._open()
+        try:
+            return await connector.take(way.request, self._connecting, answer)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _fault(error, FaultStage.CONNECT, reused=False) from error
 
     async def aclose(self) -> None:
         """Close every connection, also those of exchanges that still run."""
         self._closed = True
-        if self._opened is not None:
-            await self._opened.close()
+        if self._connector is not None:
+            await self._connector.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> _Connector:
         if self._closed:
             raise UpstreamFault(FaultStage.CONNECT, FaultReason.CLOSED)
-        self._opened = aiohttp.ClientSession(
-            connector=_Connector(limit=0, keepalive_timeout=self._idle_timeout_seconds, ssl=self._ssl_context or True),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_field_size=MAX_HEAD_LINE_BYTES,
-            max_line_size=MAX_HEAD_LINE_BYTES,
-            skip_auto_headers=_NEVER_ADDED,
+        self._connector = _Connector(
+            limit=0, keepalive_timeout=self._idle_timeout_seconds, ssl=self._ssl_context or True
         )
-        return self._opened
+        return self._connector
 
-    def _proxy(self, origin: Origin) -> str | None:
-        try:
-            return self._proxies[origin]
-        except KeyError:
-            proxy = None
-            if origin.host not in _THIS_MACHINE and not urllib.request.proxy_bypass(origin.host):
-                proxy = urllib.request.getproxies().get("https" if origin.tls else "http")
-            self._proxies[origin] = proxy
-            return proxy
+    def _find_way(self, target: Target) -> _Way:
+        origin, proxy, proxy_lines = target.origin, None, b""
+        if origin.host not in _THIS_MACHINE and not urllib.request.proxy_bypass(origin.host):
+            given = urllib.request.getproxies().get("https" if origin.tls else "http")
+            proxy = None if given is None else URL(given)
+        by_url = proxy is not None and not origin.tls
+        if by_url and (login := aiohttp.BasicAuth.from_url(cast(URL, proxy))) is not None:
+            proxy_lines = b"proxy-authorization: %b\r\n" % login.encode().encode()
+        request = aiohttp.ClientRequest(
+            "POST", target.url, loop=asyncio.get_running_loop(), ssl=self._ssl_context or True, proxy=proxy
+        )
+        way = self._ways[origin] = _Way(request, by_url, proxy_lines)
+        return way
 
 
-_under_way: Final[ContextVar[UpstreamAnswer]] = ContextVar("upstream_answer")
-"""The answer that the current task is getting a connection for."""
+def _header_lines(headers: Sequence[Header]) -> bytes:
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
+        raise ValueError("a header with the end of a line in it")
+    return lines
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -278,12 +321,12 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._serving: dict[ResponseHandler, UpstreamAnswer] = {}
 
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    async def take(
+        self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, answer: UpstreamAnswer
     ) -> Connection:
-        answer = _under_way.get()
+        """A connection for an answer, kept or new."""
         while True:
-            connection = await super().connect(req, traces, timeout)
+            connection = await self.connect(request, [], timeout)
             protocol = connection.protocol
             assert protocol is not None
             answer._reused = protocol in self._serving
@@ -293,7 +336,6 @@ class _Connector(aiohttp.TCPConnector):
                 # It has sent what nobody asked for, perhaps somebody else's answer.
                 connection.close()
                 continue
-            answer._transport = connection.transport
             self._serving[protocol] = answer
             return connection
 
@@ -309,33 +351,11 @@ class _Connector(aiohttp.TCPConnector):
         closed.add_done_callback(lost)
 
 
-class _Lost(Exception):
-    """A connection was lost, told in a way that aiohttp does not take for an invitation to try again."""
-
-
-async def _only_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise
-        raise _Lost(str(error)) from error
-
-
-@lru_cache
-def _timeout(connect_seconds: float, silence_seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_read=silence_seconds)
-
-
-def _malformed(response: aiohttp.ClientResponse) -> aiohttp.ClientResponseError:
-    return aiohttp.ClientResponseError(response.request_info, (), message="malformed body")
-
-
 def _fault(error: Exception, stage: FaultStage, *, reused: bool) -> UpstreamFault:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):
             return UpstreamFault(stage, FaultReason.TOO_LARGE, "head", reused=reused)
         cause = cause.__cause__
-    own_stage, reason = next((own, reason) for kind, own, reason in _FAULTS if isinstance(error, kind))
-    return UpstreamFault(own_stage or stage, reason, " ".join(str(error).split())[:200], reused=reused)
+    reason = next(reason for kind, reason in _FAULTS if isinstance(error, kind))
+    return UpstreamFault(stage, reason, " ".join(str(error).split())[:200], reused=reused)

@@ -64,6 +64,10 @@ class Target:
 
     origin: Origin
     url: URL
+    path: bytes
+    """With its query, as it is asked for."""
+    host_line: bytes
+    """The header that names the origin."""
 
     @classmethod
     def parse(cls, url: str) -> Target:
@@ -75,4 +79,10 @@ class Target:
             raise ValueError(f"not a plain URL: {url!r}")
         tls = parts.scheme == "https"
         # As it was written: nothing is quoted a second time.
-        return cls(Origin(parts.hostname, parts.port or (443 if tls else 80), tls), URL(url, encoded=True))
+        address = URL(url, encoded=True)
+        return cls(
+            Origin(parts.hostname, parts.port or (443 if tls else 80), tls),
+            address,
+            address.raw_path_qs.encode(),
+            f"host: {address.host_port_subcomponent}\r\n".encode(),
+        )
