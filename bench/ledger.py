@@ -55,7 +55,7 @@ class OneByOne:
 
     def __init__(self, database: Database) -> None:
         self._lanes: asyncio.Queue[Lane] = asyncio.Queue()
-        self._all = [Lane(database.ledger_pool, None, set(), waits=True) for _ in range(CONNECTIONS)]
+        self._all = [Lane(database.engine_pool, None, set(), waits=True) for _ in range(CONNECTIONS)]
         for lane in self._all:
             self._lanes.put_nowait(lane)
 
@@ -149,7 +149,7 @@ def median(figures: list[Figures]) -> Figures:
 
 
 async def compare(database: Database, seconds: float, rounds: int) -> None:
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     one_by_one = OneByOne(database)
     mandate_id = await new_pool(database, ledger.submit)

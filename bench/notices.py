@@ -90,7 +90,7 @@ async def told(database: Database, mandates: Sequence[UUID]) -> tuple[int, float
 
 
 async def compare(database: Database, directory: Path, mandates: int, seconds: float, rounds: int) -> None:
-    ledger = Ledger(database.ledger_pool, rider=NoticeRider())
+    ledger = Ledger(database.engine_pool, rider=NoticeRider())
     delivery = open_delivery(
         database.ledger_pool,
         mail_url=f"maildir:{directory / 'mail'}",

@@ -93,7 +93,7 @@ async def running_parts(
             )
         )
         secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
-        ledger = Ledger(database.ledger_pool, rider=NoticeRider(), limits=_engine_limits(settings))
+        ledger = Ledger(database.engine_pool, rider=NoticeRider(), limits=_engine_limits(settings))
         await ledger.start()
         life.push_async_callback(ledger.stop)
         authenticator = Authenticator(database, root_key=settings.root_key)

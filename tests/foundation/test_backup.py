@@ -48,7 +48,7 @@ async def fill(database: Database) -> UUID:
     told = await side.mandate("finance@example.org", name=ODD[:80])
     await side.refuse(told, user_id=await side.person(told, ODD))
     await side.service_key(told, "back end")
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     mandate = Mandate(ledger, await create_mandate(database))
     assert isinstance(await mandate.post(100 * UNIT, reference=ODD), Posted)
@@ -124,7 +124,7 @@ async def test_what_is_restored_is_what_was_there(
             await again.ledger_pool.execute("DELETE FROM transfer")
         async with again.as_mandate(uuid4()) as connection:
             assert await connection.fetchval("SELECT count(*) FROM transfer") == 0
-        ledger = Ledger(again.ledger_pool)
+        ledger = Ledger(again.engine_pool)
         await ledger.start()
         mandate = Mandate(ledger, mandate_id)
         hold_id = new_id()
@@ -154,7 +154,7 @@ async def test_a_checkpoint_is_restored_with_its_books(
 async def test_a_backup_is_of_one_moment_while_calls_go_on(
     database: Database, target: DatabaseAddresses, tmp_path: Path
 ) -> None:
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     mandate = Mandate(ledger, await create_mandate(database))
     await mandate.post(1000 * UNIT)

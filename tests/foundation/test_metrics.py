@@ -282,7 +282,7 @@ async def test_open_holds_and_queued_notices_are_asked_of_the_database(
     exposition = Exposition(SharedMetrics(WorkerMetrics()), DatabaseSample(database.ledger_pool))
     found = await told(exposition)
     assert one(found, "bursar_open_holds") == 0
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     mandate = Mandate(ledger, await create_mandate(database))
     await mandate.post(UNIT)

@@ -298,7 +298,7 @@ async def open_world(
     _, user_key = await create_key(database, mandate_id, kind="user", name="a", created_by="t", user_id=member.user_id)
     _, owner_key = await create_key(database, mandate_id, kind="user", name="o", created_by="t", user_id=owner.user_id)
     _, service_key = await create_key(database, mandate_id, kind="service", name="s", created_by="t")
-    ledger = Ledger(database.ledger_pool, limits=EngineLimits(wait_for_held_seconds=0.3))
+    ledger = Ledger(database.engine_pool, limits=EngineLimits(wait_for_held_seconds=0.3))
     await ledger.start()
     authenticator = Authenticator(database)
     await authenticator.start()

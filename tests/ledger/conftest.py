@@ -31,7 +31,7 @@ async def new_ledger(database: Database) -> AsyncIterator[NewLedger]:
     engines: list[Ledger] = []
 
     async def make(limits: EngineLimits = QUICK, *, pool: Any = None, rider: Any = None) -> Ledger:
-        ledger = Ledger(pool or database.ledger_pool, limits=limits, rider=rider)
+        ledger = Ledger(pool or database.engine_pool, limits=limits, rider=rider)
         ledger.liveness.sweep_seconds = 3600
         await ledger.start()
         engines.append(ledger)

@@ -111,7 +111,7 @@ async def test_a_database_that_crashes_under_load(own_server: EmbeddedPostgres, 
 
 async def crash_database(server: EmbeddedPostgres, database: Database, *, seed: int, crashes: int) -> None:
     limits = EngineLimits(queue_seconds=0.5, answer_seconds=2, settle_delay_seconds=0.0005)
-    ledgers = [Ledger(database.ledger_pool, limits=limits) for _ in range(2)]
+    ledgers = [Ledger(database.engine_pool, limits=limits) for _ in range(2)]
     for ledger in ledgers:
         await ledger.start()
     mandate_id = await create_mandate(database)
@@ -174,7 +174,7 @@ async def nothing_is_granted(mandate: Mandate) -> None:
 async def test_after_the_database_was_away_the_reaper_waits_for_one_life(
     own_server: EmbeddedPostgres, own_database: Database
 ) -> None:
-    ledger = Ledger(own_database.ledger_pool)
+    ledger = Ledger(own_database.engine_pool)
     await ledger.start()
     mandate = Mandate(ledger, await create_mandate(own_database))
     await mandate.post(100)

@@ -104,7 +104,7 @@ async def test_a_hold_that_a_batch_is_just_writing_is_not_lost(
 async def test_calls_that_cannot_be_renewed_are_stopped_before_they_run_out(
     database: Database, new_ledger: NewLedger
 ) -> None:
-    pool = FaultyPool(database.ledger_pool, never)
+    pool = FaultyPool(database.engine_pool, never)
     ledger = await new_ledger(pool=pool)
     mandate = await funded(database, ledger)
     lost: list[str] = []
@@ -191,7 +191,7 @@ async def test_one_sweep_takes_all_that_is_due(database: Database, ledger: Ledge
 async def test_the_reaper_waits_a_whole_life_after_the_database_was_away(
     database: Database, new_ledger: NewLedger, mandate: Mandate
 ) -> None:
-    pool = FaultyPool(database.ledger_pool, never)
+    pool = FaultyPool(database.engine_pool, never)
     reaper = await new_ledger(pool=pool)
     hold_id = await granted(mandate)
     await database.ledger_pool.execute(AGE)

@@ -24,7 +24,7 @@ SEED = 20261123
 
 @pytest.fixture
 def pool(database: Database) -> FaultyPool:
-    return FaultyPool(database.ledger_pool, never)
+    return FaultyPool(database.engine_pool, never)
 
 
 @pytest.fixture
@@ -146,11 +146,12 @@ async def test_a_hold_that_ran_out_while_its_commit_was_looked_up_costs_nothing(
             return "after"
         return None
 
-    pool = FaultyPool(database.ledger_pool, plan)
+    pool = FaultyPool(database.engine_pool, plan)
     mandate = Mandate(await new_ledger(PATIENT, pool=pool), reaper.mandate_id)
     waiting = asyncio.create_task(mandate.reserve(10, input_bound_nanos=7))
     await dark.wait()
-    await database.ledger_pool.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
+    while (await database.ledger_pool.execute(RUN_OUT)) != "UPDATE 1":  # the line goes dark before the commit is done
+        await asyncio.sleep(0.01)
     await expire_all(database, reaper)
     pool.plan = never
     await waiting
@@ -171,6 +172,7 @@ async def until_equal(database: Database, sql: str, mandate: Mandate, value: int
         await asyncio.sleep(0.01)
 
 
+RUN_OUT = "UPDATE hold SET expires_at = now() - interval '1 second'"
 STATEMENTS = ["BEGIN", "FOR UPDATE OF a", "FROM mandate m", "FROM hold h", "INSERT INTO hold", "UPDATE account"]
 
 
@@ -245,7 +247,7 @@ async def test_backends_that_are_killed_at_random_under_load(database: Database,
 
 
 async def test_nothing_runs_unmetered_while_the_database_is_away(database: Database, new_ledger: NewLedger) -> None:
-    pool = FaultyPool(database.ledger_pool, never)
+    pool = FaultyPool(database.engine_pool, never)
     limits = EngineLimits(queue_seconds=0.1, answer_seconds=0.3, settle_delay_seconds=0)
     before = await funded(database, await new_ledger())
     granted = await before.reserve(5)

@@ -124,7 +124,7 @@ async def race(database: Database, patch: pytest.MonkeyPatch) -> tuple[int, list
 
     mandate_id = await create_mandate(database)
     limits = patient(wait_for_held_seconds=0, settle_delay_seconds=0, batch_commands=60)
-    engines = [Ledger(database.ledger_pool, limits=limits) for _ in range(2)]
+    engines = [Ledger(database.engine_pool, limits=limits) for _ in range(2)]
     for engine in engines:
         await engine.start()
         await Mandate(engine, mandate_id).post(50)
@@ -163,7 +163,7 @@ async def test_without_its_guards_a_hold_is_charged_twice_and_verify_sees_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three things stand in the way: the rule, the statement's condition, and the journal's unique index."""
-    engine = Ledger(database.ledger_pool)
+    engine = Ledger(database.engine_pool)
     await engine.start()
     mandate = Mandate(engine, await create_mandate(database))
     await mandate.post(100)

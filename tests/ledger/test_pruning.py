@@ -25,7 +25,7 @@ PACE = PruningPace(batch_rows=7, pause_seconds=0, mandates_at_once=2)
 
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[Ledger]:
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     yield ledger
     await ledger.stop()

@@ -79,7 +79,7 @@ ROWS = [tuple(cell.strip() for cell in row.split(" | ", 1)) for row in TAMPERING
 @pytest.fixture
 async def mandate(database: Database) -> AsyncIterator[Mandate]:
     """Something of everything, and nothing wrong with it."""
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     mandate = Mandate(ledger, await create_mandate(database, time_zone=zone_where_it_is_noon()))
     user = new_id()

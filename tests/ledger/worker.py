@@ -86,7 +86,7 @@ async def main(mode: str, dsn: str, mandate_id: str, *rest: str) -> None:
     address = Address(dsn)
     addresses = DatabaseAddresses(address, address, address)
     async with connect_database(addresses, app_pool_size=1, ledger_pool_size=6) as database:
-        ledger = Ledger(database.ledger_pool, limits=LIMITS)
+        ledger = Ledger(database.engine_pool, limits=LIMITS)
         ledger.liveness.sweep_seconds = 0.3
         await ledger.start()
         if mode == "reserve":

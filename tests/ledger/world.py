@@ -37,7 +37,7 @@ def world_of(addresses: DatabaseAddresses, limits: EngineLimits = NO_WAITING) ->
     loop = uvloop.new_event_loop()
     opened = connect_database(addresses)
     database = loop.run_until_complete(opened.__aenter__())
-    ledger = Ledger(database.ledger_pool, limits=limits)
+    ledger = Ledger(database.engine_pool, limits=limits)
     loop.run_until_complete(ledger.start())
     try:
         yield World(loop, database, ledger)

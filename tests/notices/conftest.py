@@ -50,7 +50,7 @@ async def mail_host() -> AsyncIterator[MailHost]:
 async def api(money: MoneySide) -> AsyncIterator[Api]:
     """The management API with this room's routes, over a ledger that has the rider."""
     database = money.database
-    ledger = Ledger(database.ledger_pool, rider=money.rider)
+    ledger = Ledger(database.engine_pool, rider=money.rider)
     await ledger.start()
     authenticator = Authenticator(database, root_key=ROOT_KEY)
     wiring = Wiring(database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL)

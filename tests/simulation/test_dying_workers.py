@@ -62,7 +62,7 @@ async def own_database(server: EmbeddedPostgres) -> AsyncIterator[Database]:
 
 async def healed(database: Database) -> Ledger:
     """A worker that stays alive and reaps."""
-    ledger = Ledger(database.ledger_pool, limits=PATIENT)
+    ledger = Ledger(database.engine_pool, limits=PATIENT)
     ledger.liveness.sweep_seconds = 0.3
     await ledger.start()
     return ledger
@@ -71,7 +71,7 @@ async def healed(database: Database) -> Ledger:
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_workers_that_keep_dying(database: Database, seed: int) -> None:
     print(f"BURSAR_TEST_SEED={seed}")
-    reaper = Ledger(database.ledger_pool, limits=PATIENT)
+    reaper = Ledger(database.engine_pool, limits=PATIENT)
     await reaper.start()
     await kill_workers(database, reaper, seed=seed, workers=4, kills=16)
     await reaper.stop()
@@ -86,7 +86,7 @@ async def test_a_database_that_keeps_crashing(server: EmbeddedPostgres, own_data
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_calls_over_everything_for_long(database: Database, seed: int) -> None:
     print(f"BURSAR_TEST_SEED={seed}")
-    engines = [Ledger(database.ledger_pool, limits=PATIENT) for _ in range(4)]
+    engines = [Ledger(database.engine_pool, limits=PATIENT) for _ in range(4)]
     for engine in engines:
         await engine.start()
     zone = zone_where_it_is_noon()

@@ -90,7 +90,7 @@ class Api:
 
 @asynccontextmanager
 async def running_api(database: Database) -> AsyncIterator[Api]:
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     authenticator = Authenticator(database, root_key=ROOT_KEY)
     wiring = Wiring(database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL)

@@ -116,7 +116,7 @@ async def _refill(database: Database, mandate_id: UUID) -> None:
     missing = POOL_NANOS - pool.posted_nanos
     if missing <= 0:
         return
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     try:
         await post_money(

@@ -41,7 +41,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def opened_ledger(database: Database) -> AsyncIterator[Ledger]:
     """A ledger of this command's own; a top-up ends shortages and withdraws mails as it does anywhere."""
-    ledger = Ledger(database.ledger_pool, rider=NoticeRider())
+    ledger = Ledger(database.engine_pool, rider=NoticeRider())
     await ledger.start()
     try:
         yield ledger

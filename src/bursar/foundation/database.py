@@ -40,8 +40,18 @@ _SERVER_SETTINGS: Final[Mapping[str, str]] = {
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "30s",
 }
+_BY_KEY: Final[Mapping[str, str]] = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of a
+table that has just begun to grow, they go by the index, and are planned once and not at each execution."""
 _STATEMENT_TIMEOUT: Final[Mapping[str, int]] = {"app": 30, "ledger": 15}
 """Seconds, by pool. A group commit takes milliseconds; whoever waits longer waits for something broken."""
+
+_NO_MORE: Final[Mapping[str, str]] = {}
 
 _AS_MANDATE: Final = "SELECT set_config('bursar.mandate_id', $1, true), set_config($2, $3, true)"
 _AS_OPERATOR: Final = "SELECT set_config('bursar.operator', 'on', true), set_config($1, $2, true)"
@@ -80,11 +90,15 @@ class _PlainConnection(RawConnection):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Two pools on one migrated database."""
+    """Three pools on one migrated database: management's, and two of `bursar_ledger`.
+
+    `engine_pool` looks rows up by their keys, whatever the planner would think best; it is the ledger engine's alone.
+    """
 
     addresses: DatabaseAddresses
     app_pool: asyncpg.Pool[asyncpg.Record]
     ledger_pool: asyncpg.Pool[asyncpg.Record]
+    engine_pool: asyncpg.Pool[asyncpg.Record]
 
     @asynccontextmanager
     async def as_mandate(self, mandate_id: UUID) -> AsyncIterator[Connection]:
@@ -134,7 +148,7 @@ async def prepared_addresses(settings: DatabaseSettings) -> AsyncIterator[Databa
         yield addresses
         return
     # Each worker has its pools and a few listeners; commands beside the server have theirs.
-    per_worker = settings.app_pool_size + settings.ledger_pool_size + 4
+    per_worker = settings.app_pool_size + 2 * settings.ledger_pool_size + 4
     connections = max(100, settings.workers * per_worker + 40)
     server = await asyncio.to_thread(
         EmbeddedPostgres.start_or_join,
@@ -165,15 +179,17 @@ async def connect_database(
     async with (
         _pool(addresses.app, "app", app, app_pool_size) as app_pool,
         _pool(addresses.ledger, "ledger", ledger, ledger_pool_size) as ledger_pool,
+        _pool(addresses.ledger, "engine", ledger, ledger_pool_size, _BY_KEY) as engine_pool,
     ):
-        yield Database(addresses, app_pool, ledger_pool)
+        yield Database(addresses, app_pool, ledger_pool, engine_pool)
 
 
 @asynccontextmanager
 async def _pool(
-    address: Address, name: str, statement_timeout_seconds: int, size: int
+    address: Address, name: str, statement_timeout_seconds: int, size: int, more: Mapping[str, str] = _NO_MORE
 ) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
     arguments = _arguments(address, name, statement_timeout_seconds=statement_timeout_seconds)
+    arguments["server_settings"].update(more)
     try:
         pool = await asyncpg.create_pool(
             **arguments, min_size=1, max_size=size, init=_initialise, connection_class=_PlainConnection

@@ -74,4 +74,6 @@ async def _one_moment(where: asyncpg.Pool | Connection | RawConnection) -> Async
     async with where.transaction(isolation="repeatable_read", readonly=True):
         # A large journal takes longer to read than any batch may take to commit.
         await where.execute("SET LOCAL statement_timeout = 0")
+        # It reads whole tables. The planner may know a young one as empty, and would run through it once for each row.
+        await where.execute("SET LOCAL enable_nestloop = off")
         yield where

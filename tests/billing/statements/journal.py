@@ -119,7 +119,7 @@ async def open_journal(
     mandate_id = await create_mandate(
         database, billing_model=billing_model, credit_limit_nanos=credit_limit_nanos, time_zone=time_zone
     )
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     try:
         since: datetime = await database.ledger_pool.fetchval("SELECT clock_timestamp()")

@@ -164,7 +164,7 @@ def token_of(url: str) -> str:
 
 @asynccontextmanager
 async def running_house(database: Database, providers: Sequence[Provider]) -> AsyncIterator[House]:
-    ledger = Ledger(database.ledger_pool)
+    ledger = Ledger(database.engine_pool)
     await ledger.start()
     authenticator = Authenticator(database, root_key=ROOT_KEY)
     sign_in = SignIn(database, SECRETS, public_url=PUBLIC_URL, providers=providers)
