@@ -150,7 +150,7 @@ async def test_a_hold_that_ran_out_while_its_commit_was_looked_up_costs_nothing(
     mandate = Mandate(await new_ledger(PATIENT, pool=pool), reaper.mandate_id)
     waiting = asyncio.create_task(mandate.reserve(10, input_bound_nanos=7))
     await dark.wait()
-    while (await database.ledger_pool.execute(RUN_OUT)) != "UPDATE 1":  # the line goes dark before the commit is done
+    while (await database.ledger_pool.execute(RUN_OUT)) != "UPDATE 1":  # noqa: ASYNC110 -- dark before it is done
         await asyncio.sleep(0.01)
     await expire_all(database, reaper)
     pool.plan = never

@@ -46,8 +46,8 @@ _BY_KEY: Final[Mapping[str, str]] = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-"""For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of a
-table that has just begun to grow, they go by the index, and are planned once and not at each execution."""
+"""For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of
+a table that has just begun to grow, they go by the index, and are planned once and not at each execution."""
 _STATEMENT_TIMEOUT: Final[Mapping[str, int]] = {"app": 30, "ledger": 15}
 """Seconds, by pool. A group commit takes milliseconds; whoever waits longer waits for something broken."""
 

@@ -37,8 +37,8 @@ _ORIGIN: Final = "SELECT set_config($1, $2, true)"
 _ZONE: Final = "SELECT time_zone, clock_timestamp() FROM mandate WHERE mandate_id = $1"
 _ACCOUNTS: Final = "SELECT account_id, version FROM account WHERE mandate_id = $1 ORDER BY account_id"
 
-# `OFFSET 0` keeps a subquery a subquery: each transfer looks its hold up by its key. The planner, which may know a young
-# journal as an empty one, would else run through all holds for each transfer.
+# `OFFSET 0` keeps a subquery a subquery: each transfer looks its hold up by its key. The planner, which may know a
+# young journal as an empty one, would else run through all holds for each transfer.
 _HOLD: Final = """
     CROSS JOIN LATERAL (SELECT h.account_id, h.user_id, h.key_id, h.model, h.created_at FROM hold h
                          WHERE h.mandate_id = t.mandate_id AND h.hold_id = t.hold_id OFFSET 0) AS h"""
@@ -67,7 +67,8 @@ _POSTED_SINCE: Final = f"""
             WHERE mandate_id = $1 AND credit_account_id = seen.account_id AND credit_version > seen.version
            OFFSET 0) AS t
     {_HOLD}
-     WHERE h.account_id = seen.account_id AND t.kind IN ('CHARGE', 'LATE_ADJUSTMENT') AND h.created_at >= $2 AND {_OF_SCOPE}"""  # noqa: S608
+     WHERE h.account_id = seen.account_id AND t.kind IN ('CHARGE', 'LATE_ADJUSTMENT') AND h.created_at >= $2
+       AND {_OF_SCOPE}"""  # noqa: S608
 
 # What has run out may still be adjusted, and the adjustment counts, too.
 _ADD_LEGS: Final = f"""
