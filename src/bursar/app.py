@@ -37,13 +37,11 @@ from bursar.identity.sign_in.desk import SignIn
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import EngineLimits, Ledger
 from bursar.ledger.pruning import Pruning, resolved_holds
-from bursar.notices.delivery import Delivery, open_delivery
 from bursar.notices.news import ShortageNews
-from bursar.notices.observing import Observer
-from bursar.notices.personal_mail import PersonalMail
 from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
 from bursar.notices.routes import notice_routers
+from bursar.notices.telling import running_notices
 
 SHUTDOWN_SECONDS: Final = 20
 """How long running calls may go on after a worker was told to stop; then their holds are left to the reaper."""
@@ -81,8 +79,11 @@ async def running_parts(
     *,
     place: Place | None = None,
     on_finished: OnFinished = unobserved,
+    tells: bool = True,
 ) -> AsyncIterator[Worker]:
     """Everything of a worker but its socket. What is started later ends earlier: calls first, the pools last.
+
+    `tells` is false where a messenger beside it sends the notices.
 
     Raises `SettingsError`, `SecretsError`, `TracingError`, `DatabaseSetupError`, each of one line.
     """
@@ -100,7 +101,9 @@ async def running_parts(
         await authenticator.start()
         life.push_async_callback(authenticator.stop)
         metrics = WorkerMetrics()
-        delivery = await _start_notices(settings, database, secrets, life)
+        if tells:
+            telling = await life.enter_async_context(running_notices(settings, database.ledger_pool, secrets))
+            metrics.watch_labelled("bursar_notices", telling.outcomes)
         await _start_upkeep(settings, database, ledger, metrics, life)
         news = ShortageNews(database.ledger_pool)
         gateway = Gateway(
@@ -117,7 +120,7 @@ async def running_parts(
             )
         )
         life.push_async_callback(gateway.aclose, SHUTDOWN_SECONDS)
-        _watch(metrics, ledger, gateway, delivery)
+        _watch(metrics, ledger, gateway)
         sign_in = SignIn.from_settings(settings, database)
         await sign_in.start()
         life.push_async_callback(sign_in.aclose)
@@ -141,25 +144,6 @@ def _engine_limits(settings: Settings) -> EngineLimits:
         queue_seconds=settings.reserve_queue_millis / 1000,
         wait_for_held_seconds=settings.held_funds_wait_millis / 1000,
     )
-
-
-async def _start_notices(
-    settings: Settings, database: Database, secrets: Secrets, life: contextlib.AsyncExitStack
-) -> Delivery:
-    """Whoever looks at balances, and whoever delivers: notices to finance, and mails to one person."""
-    pool = database.ledger_pool
-    delivery = open_delivery(
-        pool,
-        mail_url=settings.mail_url,
-        mail_from=settings.mail_from,
-        public_url=settings.public_url,
-        secrets=secrets,
-    )
-    personal = PersonalMail(pool, delivery.mail, secrets, message_domain=delivery.message_domain)
-    for part in (delivery, personal, Observer(pool)):
-        await part.start()
-        life.push_async_callback(part.stop)
-    return delivery
 
 
 async def _start_upkeep(
@@ -196,13 +180,12 @@ def _observers(
     return tell
 
 
-def _watch(metrics: WorkerMetrics, ledger: Ledger, gateway: Gateway, delivery: Delivery) -> None:
+def _watch(metrics: WorkerMetrics, ledger: Ledger, gateway: Gateway) -> None:
     metrics.watch_ledger(ledger.statistics)
     metrics.watch("bursar_ledger_queue_commands", lambda: ledger.queued)
     metrics.watch("bursar_kept_holds", lambda: len(ledger.liveness))
     metrics.watch("bursar_live_calls", lambda: gateway.live_calls)
     metrics.watch("bursar_open_settlements", lambda: gateway.open_settlements)
-    metrics.watch_labelled("bursar_notices", lambda: {(name,): count for name, count in delivery.outcomes().items()})
 
 
 async def _share(metrics: WorkerMetrics, place: Place, life: contextlib.AsyncExitStack) -> SharedMetrics:

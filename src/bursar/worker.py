@@ -44,8 +44,11 @@ async def run_worker(
     place: Place | None = None,
     on_started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve on an open socket until SIGTERM or SIGINT; SIGHUP reads prices and upstreams again."""
-    async with running_parts(settings, addresses, place=place) as worker:
+    """Serve on an open socket until SIGTERM or SIGINT; SIGHUP reads prices and upstreams again.
+
+    Notices are a messenger's, beside it.
+    """
+    async with running_parts(settings, addresses, place=place, tells=False) as worker:
         server = new_server(worker.app)
         with _signals(server, settings, worker):
             gc.freeze()

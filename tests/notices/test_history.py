@@ -7,9 +7,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bursar.notices.delivery import DeliveryPace, open_delivery
+from bursar.notices.delivery import DeliveryPace
 from bursar.notices.history import dead_addresses, list_notices
 from bursar.notices.retries import FIRST_RETRY
+from bursar.notices.telling import open_delivery
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import CENT, MoneySide
 from tests.notices.worker import worker

@@ -10,7 +10,7 @@ import pytest
 
 from bursar.foundation.settings import SettingsError
 from bursar.notices.channels.mail_url import MailUrlError, SmtpServer, helo_name, parse_mail_url
-from bursar.notices.delivery import open_delivery
+from bursar.notices.telling import open_delivery
 
 
 @pytest.mark.parametrize(

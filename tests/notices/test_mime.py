@@ -15,7 +15,7 @@ import pytest
 
 from bursar.notices.channels import ChannelUnreachable, Letter, Outcome, Verdict
 from bursar.notices.channels.maildir import MaildirChannel
-from bursar.notices.mime import SenderError, needs_utf8, read_sender, to_message
+from bursar.notices.mime import SenderError, needs_utf8, read_sender, to_bytes
 
 SENDER = Address("Bursar", "bursar", "example.net")
 LETTER = Letter(
@@ -30,7 +30,7 @@ LETTER = Letter(
 
 
 def parsed(letter: Letter) -> EmailMessage:
-    data = to_message(letter, SENDER).as_bytes()
+    data = to_bytes(letter, SENDER)
     assert data.isascii(), "every server can take it"
     assert max(len(line) for line in data.splitlines()) <= 998
     message = message_from_bytes(data, policy=policy.default)
@@ -68,7 +68,7 @@ def test_no_value_can_add_a_header(field: str, end: str) -> None:
     differences: dict[str, Any] = {field: f"finance@example.org{end}Bcc: victim@example.org"}
     evil = replace(LETTER, **differences)
     try:
-        message = to_message(evil, SENDER).as_bytes()
+        message = to_bytes(evil, SENDER)
     except ValueError:
         return
     assert "Bcc" not in message_from_bytes(message, policy=policy.default)

@@ -29,6 +29,8 @@ from bursar.gateway.demo_upstream.process import running_demo_upstream
 from bursar.identity.root_key import ensure_root_key
 from bursar.identity.sign_in.desk import first_link
 from bursar.identity.sign_in.providers import read_providers
+from bursar.messenger import Assignment, kept_messenger
+from bursar.notices.telling import read_mail_settings
 from bursar.worker import run_worker
 
 log = structlog.get_logger(__name__)
@@ -55,17 +57,27 @@ async def serve(settings: Settings) -> None:
         settings = replace(settings, port=listening.getsockname()[1])
         if settings.public_url.endswith(":0"):
             settings = replace(settings, public_url=f"http://{settings.host}:{settings.port}")
+        read_mail_settings(mail_url=settings.mail_url, mail_from=settings.mail_from, public_url=settings.public_url)
         async with prepared_addresses(settings) as addresses:
             async with connect_database(addresses, app_pool_size=2, ledger_pool_size=2) as database:
                 root_key = None if settings.root_key else await ensure_root_key(database)
                 link = await _sign_in_link(settings, database)
             async with _demo(settings, addresses) as (settings, made):
-                if settings.workers == 1:
-                    await run_worker(
-                        settings, addresses, listening, on_started=lambda: announce(settings, root_key, link, made)
-                    )
-                else:
-                    await _run_workers(settings, addresses, listening, lambda: announce(settings, root_key, link, made))
+                metrics_dir = settings.data_dir / "metrics" / str(settings.port)
+                await asyncio.to_thread(prepare_directory, metrics_dir)
+                messenger = Assignment(settings, addresses, metrics_dir, slot=settings.workers)
+                async with kept_messenger(messenger):
+                    await _serve(settings, addresses, listening, lambda: announce(settings, root_key, link, made))
+
+
+async def _serve(
+    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, on_started: Callable[[], None]
+) -> None:
+    place = Place(0, settings.data_dir / "metrics" / str(settings.port))
+    if settings.workers == 1:
+        await run_worker(settings, addresses, listening, place=place, on_started=on_started)
+    else:
+        await _run_workers(settings, addresses, listening, place, on_started)
 
 
 @contextlib.contextmanager
@@ -114,9 +126,16 @@ def announce(settings: Settings, root_key: str | None, link: str | None, made: d
 
 
 async def _run_workers(
-    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, on_started: Callable[[], None]
+    settings: Settings,
+    addresses: DatabaseAddresses,
+    listening: socket.socket,
+    place: Place,
+    on_started: Callable[[], None],
 ) -> None:
-    """Keep `settings.workers` processes on one socket; one that dies is replaced, a signal ends them all."""
+    """Keep `settings.workers` processes on one socket; one that dies is replaced, a signal ends them all.
+
+    `place` is the first one's.
+    """
     context = multiprocessing.get_context("spawn")
     started = context.Semaphore(0)
     stopping = asyncio.Event()
@@ -127,11 +146,8 @@ async def _run_workers(
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
-    metrics_dir = settings.data_dir / "metrics"
-    await asyncio.to_thread(prepare_directory, metrics_dir)
-
     def start(slot: int) -> BaseProcess:
-        arguments = (settings, addresses, listening, Place(slot, metrics_dir), started)
+        arguments = (settings, addresses, listening, replace(place, slot=slot), started)
         process = context.Process(target=_worker_process, args=arguments, daemon=True)
         process.start()
         return process

@@ -104,9 +104,10 @@ Source: TypeAlias = Callable[[], Mapping[Labels, Value]]
 class WorkerMetrics:
     """`on_finished` counts a call; `watch…` names what else is looked at; `snapshot` is all of it at this moment."""
 
-    def __init__(self, *, most_models: int = 100) -> None:
+    def __init__(self, *, most_models: int = 100, serves: bool = True) -> None:
         """At most `most_models` models are told apart. Only calls that were admitted name theirs, so that the names are
-        those of models with a price; what comes after the first hundred counts as `other`."""
+        those of models with a price; what comes after the first hundred counts as `other`. `serves` is false for a
+        process that only counts beside the workers."""
         self._calls: dict[tuple[str, str | None, str], int] = {}
         self._own: dict[str, list[float]] = {}
         self._total: dict[tuple[str, bool], list[float]] = {}
@@ -114,6 +115,7 @@ class WorkerMetrics:
         self._sources: list[tuple[str, Source]] = []
         self._models: dict[str, str] = {}
         self._most_models = most_models
+        self._serves = serves
         self._before: Snapshot = {}
 
     # --- counting ----------------------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ class WorkerMetrics:
                 (dialect, str(streamed).lower()): list(total) for (dialect, streamed), total in self._total.items()
             },
             "bursar_operator_alerts": {(event,): count for event, count in self._alerts.items()},
-            "bursar_workers": {(): 1},
+            "bursar_workers": {(): int(self._serves)},
         }
         for name, read in self._sources:
             found.setdefault(name, {}).update(read())

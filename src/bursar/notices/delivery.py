@@ -9,33 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
 
 from bursar.billing.refusal import billing_url
-from bursar.foundation.secrets import Secrets
-from bursar.foundation.settings import SettingsError
 from bursar.notices import outbox, store
 from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome, Verdict
-from bursar.notices.channels.egress import Egress
-from bursar.notices.channels.email import EmailChannel
-from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
-from bursar.notices.channels.maildir import MaildirChannel
-from bursar.notices.channels.webhook import WebhookChannel
 from bursar.notices.counting import CountedChannel
 from bursar.notices.event import event_of
 from bursar.notices.followup import look_again, resolve_ended
 from bursar.notices.kinds import FUNDED_AGAIN
 from bursar.notices.levels import still_so
 from bursar.notices.mail import render
-from bursar.notices.mime import SenderError, read_sender
 from bursar.notices.outbox import Claimed, Ended
 from bursar.notices.retries import State, gives_up, retry_after
 from bursar.notices.unsubscribing import UnsubscribeLinks
@@ -64,7 +56,7 @@ class DeliveryPace:
     """
 
     poll_seconds: float = 0.5
-    batch_letters: int = 50
+    batch_letters: int = 200
     lease_seconds: float = 300.0
     begin_seconds: float = 120.0
     rest_seconds: tuple[float, float] = (1.0, 30.0)
@@ -93,7 +85,7 @@ class Delivery:
         self._pace = pace or DeliveryPace()
         self._now = now
         self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._resting: dict[str, tuple[float, float]] = {}
 
     @property
@@ -113,45 +105,56 @@ class Delivery:
 
     async def start(self) -> None:
         self._stopping.clear()
-        self._task = asyncio.create_task(self._run(), name="notices-delivery")
+        works = {"shortages": self.look_again}
+        works |= {name: partial(self.work_channel, name) for name in self._channels}
+        # Each channel at its own pace: a webhook that hangs must not keep mails waiting.
+        self._tasks = [asyncio.create_task(self._run(work), name=f"notices-{name}") for name, work in works.items()]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Begin no more letters, record those that are out, hand back the rest. What hangs is cut off after a while."""
         self._stopping.set()
-        task, self._task = self._task, None
-        if task is not None:
-            await asyncio.wait({task}, timeout=grace_seconds)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        tasks, self._tasks = self._tasks, []
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_seconds)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for channel in self._channels.values():
             await channel.close()
 
     async def work_once(self) -> int:
-        """One round; answers how many alerts and rows were due. Raises what the database raises."""
-        at = self._now() if self._now is not None else None
-        worked = await look_again(self._pool, limit=self._pace.batch_letters, at=at)
-        awake = [name for name in self._channels if not self._rests(name)]
+        """One round of everything; answers how many alerts and rows were due. Raises what the database raises."""
+        worked = await self.look_again()
+        for name in self._channels:
+            worked += await self.work_channel(name)
+        return worked
+
+    async def look_again(self) -> int:
+        """Tell of shortages that are due; answers how many there were."""
+        return await look_again(self._pool, limit=self._pace.batch_letters, at=self._now and self._now())
+
+    async def work_channel(self, name: str) -> int:
+        """Claim what is due by one channel, deliver it, record how it ended; answers how many rows were due."""
+        if self._rests(name):
+            return 0
         claimed = await outbox.claim(
             self._pool,
-            channels=awake,
+            channels=(name,),
             limit=self._pace.batch_letters,
             lease_seconds=self._pace.lease_seconds,
             message_domain=self._message_domain,
-            at=at,
+            at=self._now and self._now(),
         )
         begin_until = time.monotonic() + self._pace.begin_seconds
-        to_send = await self._sift(claimed)
-        for name in awake:
-            rows = [row for row in to_send if row.channel == name]
-            if rows:
-                await self._deliver(self._channels[name], rows, begin_until)
-        return worked + len(claimed)
+        if rows := await self._sift(claimed):
+            await self._deliver(self._channels[name], rows, begin_until)
+        return len(claimed)
 
-    async def _run(self) -> None:
+    async def _run(self, work: Callable[[], Awaitable[int]]) -> None:
         pause = 0.0
         while not self._stopping.is_set():
             try:
-                worked = await self.work_once()
+                worked = await work()
                 pause = 0.0 if worked >= self._pace.batch_letters else self._pace.poll_seconds
             except _DATABASE_TROUBLE as error:
                 pause = min(max(pause * 2, self._pace.poll_seconds), 10.0)
@@ -192,7 +195,7 @@ class Delivery:
             try:
                 letters.append(self._letter(row))
                 open_rows[row.message_id] = row
-                await asyncio.sleep(0)  # Writing fifty mails takes a while, and calls must not wait for it.
+                await asyncio.sleep(0)  # Writing many mails takes a while, and others want the loop, too.
             except Exception as error:
                 # One mandate's notice that cannot be written must not keep the others from theirs.
                 log.exception("notice_not_written", notice_id=str(row.notice_id), mandate_id=str(row.mandate_id))
@@ -294,32 +297,6 @@ class Delivery:
         pause = min(max(last * 2, first), longest)
         self._resting[channel] = (time.monotonic() + pause, pause)
         log.warning("notice_channel_unreachable", channel=channel, reason=reason, rest_seconds=pause)
-
-
-def open_delivery(
-    pool: Pool,
-    *,
-    mail_url: str,
-    mail_from: str,
-    public_url: str,
-    secrets: Secrets | None = None,
-    pace: DeliveryPace | None = None,
-) -> Delivery:
-    """The worker with its channels, as the settings say. Raises `SettingsError` with one line."""
-    try:
-        sender = read_sender(mail_from)
-    except SenderError as error:
-        raise SettingsError("BURSAR_MAIL_FROM", str(error)) from None
-    try:
-        target = parse_mail_url(mail_url, helo=helo_name(public_url, sender))
-    except MailUrlError as error:
-        raise SettingsError("BURSAR_MAIL_URL", str(error)) from None
-    channel = MaildirChannel(target, sender) if isinstance(target, Path) else EmailChannel(target, sender)
-    links = None if secrets is None else UnsubscribeLinks(secrets, public_url)
-    channels: list[Channel] = [CountedChannel(channel)]
-    if secrets is not None:
-        channels.append(CountedChannel(WebhookChannel(pool, secrets, Egress())))
-    return Delivery(pool, channels, public_url=public_url, message_domain=sender.domain, links=links, pace=pace)
 
 
 def _handed_back(row: Claimed) -> Ended:

@@ -20,17 +20,26 @@ class Item(NamedTuple):
     user_id: UUID | None = None
 
 
-_PUT: Final = """
+def put_sql(first: int) -> str:
+    """The statement that puts items, with parameters from number `first` on: `columns`, then the time."""
+    number = [f"${first + place}" for place in range(6)]
+    return f"""
     INSERT INTO inbox_item (mandate_id, user_id, kind, account_id, payload, created_at)
-    SELECT new.mandate_id, person.user_id, new.kind, new.account_id, new.payload, $6
-      FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::uuid[])
-           AS new (mandate_id, kind, account_id, payload, user_id)
+    SELECT new.mandate_id, person.user_id, new.kind, new.account_id, new.payload, {number[5]}
+      FROM unnest({number[0]}::uuid[], {number[1]}::text[], {number[2]}::uuid[], {number[3]}::jsonb[],
+                  {number[4]}::uuid[]) AS new (mandate_id, kind, account_id, payload, user_id)
       JOIN app_user AS person ON person.mandate_id = new.mandate_id AND person.deleted_at IS NULL
        AND (person.user_id = new.user_id OR (new.user_id IS NULL AND person.role IN ('owner', 'finance')))
-"""
+"""  # noqa: S608  (numbers of parameters)
+
+
+def columns(items: Sequence[Item]) -> list[list[Any]]:
+    return [[getattr(item, name) for item in items] for name in Item._fields]
+
+
+_PUT: Final = put_sql(1)
 
 
 async def put(connection: Connection, items: Sequence[Item], at: datetime) -> None:
     if items:
-        columns = [[getattr(item, name) for item in items] for name in Item._fields]
-        await connection.execute(_PUT, *columns, at)
+        await connection.execute(_PUT, *columns(items), at)

@@ -18,7 +18,7 @@ import structlog
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.ledger.model import Funding, Reason, Refusal
-from bursar.notices import again, inbox, store
+from bursar.notices import again, store
 from bursar.notices.figures import Figures
 from bursar.notices.inbox import Item
 from bursar.notices.kinds import EXHAUSTED, REFUSAL_KINDS
@@ -104,9 +104,9 @@ async def apply(
     await store.withdraw(connection, withdrawn, at)
     over = {store.key_of(step.alert) for step in steps if not step.alert.is_open and step.alert.kind == EXHAUSTED.name}
     await again.follow_up(connection, sorted(over.intersection(withdrawn)), at)
-    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at, facts)
     told = [step for step in steps if step.verdict is Verdict.CLAIMED or step.warn]
-    await inbox.put(connection, [_item(step.alert, counts, step.user_id, facts) for step in told], at)
+    items = [_item(step.alert, counts, step.user_id, facts) for step in told]
+    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at, facts, items)
     for step in steps:
         if step.warn and step.user_id is None:
             log.warning(

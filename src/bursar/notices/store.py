@@ -13,8 +13,9 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
-from bursar.notices import audience
+from bursar.notices import audience, inbox
 from bursar.notices.figures import Figures
+from bursar.notices.inbox import Item
 from bursar.notices.kinds import EXHAUSTED, KINDS, Audience
 from bursar.notices.rules import Alert, Funds, Policy
 
@@ -135,7 +136,10 @@ _WRITE: Final = """
     RETURNING alert.mandate_id, alert.kind, alert.account_id, alert.refused_users
 """
 
-_QUEUE: Final = """
+# One statement for both: this rides in the transaction of a denial, where all calls wait.
+_QUEUE: Final = (
+    f"WITH told AS ({inbox.put_sql(10)})"  # noqa: S608  (constants)
+    """
     INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
                         next_attempt_at, created_at, updated_at)
     SELECT mandate_id, notice_id, kind, account_id, shortage_id, slot_id,
@@ -147,6 +151,7 @@ _QUEUE: Final = """
         DO UPDATE SET shortage_id = EXCLUDED.shortage_id, slot_id = EXCLUDED.slot_id, payload = EXCLUDED.payload,
                       updated_at = EXCLUDED.updated_at
 """
+)
 
 _WITHDRAW: Final = """
     UPDATE notice SET state = 'CANCELLED', updated_at = $4
@@ -229,8 +234,12 @@ async def queue(
     users: Mapping[AlertKey, int],
     at: datetime,
     facts: Mapping[AlertKey, Mapping[str, Any]],
+    items: Sequence[Item] = (),
 ) -> None:
-    """An outbox row for every recipient of every claimed slot; one that is still undelivered is brought up to date."""
+    """An outbox row for every recipient of every claimed slot; one that is still undelivered is brought up to date.
+
+    `items` are put into people's inboxes by the same statement.
+    """
     rows = [
         (
             alert.mandate_id, new_id(), alert.kind, alert.account_id, alert.shortage_id, alert.slot_id, recipient,
@@ -240,7 +249,9 @@ async def queue(
         for recipient in recipients
     ]  # fmt: skip
     if rows:
-        await connection.execute(_QUEUE, *map(list, zip(*rows, strict=True)), at)
+        await connection.execute(_QUEUE, *map(list, zip(*rows, strict=True)), at, *inbox.columns(items), at)
+    else:
+        await inbox.put(connection, items, at)
 
 
 async def note_facts(connection: Connection, facts: Mapping[AlertKey, Mapping[str, Any]]) -> None:

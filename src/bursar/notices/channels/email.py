@@ -15,7 +15,7 @@ import aiosmtplib
 from bursar.notices.channels import ChannelUnreachable, Delivered, Letter, Outcome, Verdict
 from bursar.notices.channels.mail_url import SmtpServer
 from bursar.notices.channels.replies import data_refused, recipient_refused
-from bursar.notices.mime import envelope_address, needs_utf8, to_message
+from bursar.notices.mime import envelope_address, needs_utf8, to_bytes
 
 LETTERS_PER_CONNECTION: Final = 10
 CONNECTIONS: Final = 4
@@ -149,7 +149,7 @@ class EmailChannel:
         sender = f"{self._sender.username}@{self._sender.domain}"
         await client.mail(sender, options=options, encoding=encoding)
         await client.rcpt(envelope_address(letter.recipient), encoding=encoding)
-        response = await client.data(to_message(letter, self._sender).as_bytes())
+        response = await client.data(to_bytes(letter, self._sender))
         return Outcome(Verdict.SENT, f"{response.code} {_flat(response.message)}")
 
     async def _reset(self, client: aiosmtplib.SMTP) -> bool:
