@@ -7,12 +7,23 @@ import socket
 
 from bursar.foundation.database import Database
 from tests.gateway.scripted import DONE, USAGE, answer, chat_body, chunk, scripted_upstream, stream
-from tests.gateway.world import OUTPUT_NANOS, ScriptedWorld, World, eventually, open_world, upstream
+from tests.gateway.world import (
+    OUTPUT_NANOS,
+    ScriptedWorld,
+    World,
+    application,
+    eventually,
+    open_world,
+    served,
+    upstream,
+)
+
+SLOW = "hi [[tokens=200 chunk_delay_ms=2 chunk_tokens=10]]"
 
 
 async def test_drained_by_default(world: World) -> None:
     await world.top_up("1.00")
-    async with world.chat("hi [[tokens=200 chunk_delay_ms=2 chunk_tokens=10]]", stream=True) as response:
+    async with world.chat(SLOW, stream=True) as response:
         await response.content.readany()
         response.close()
     charge = await world.only_charge()
@@ -195,3 +206,16 @@ async def test_a_hold_that_cannot_be_kept_stops_its_upstream(scripted: ScriptedW
         assert b'"code":"ledger_unavailable"' in await response.read()
     await eventually(lambda: provider.cut == 1)
     assert (await world.only_charge())["cost_source"] == "ESTIMATED"
+
+
+async def test_noticed_behind_any_asgi_server(world: World) -> None:
+    """One that does not offer its connection: a task waits for the end."""
+    await world.top_up("1.00")
+    async with served(application(world.gateway), "httptools") as url:
+        body = {"model": "demo-1", "stream": True, "messages": [{"role": "user", "content": SLOW}]}
+        headers = {"authorization": f"Bearer {world.user_key}"}
+        async with world.session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
+            await response.content.readany()
+            response.close()
+        charge = await world.only_charge()
+    assert (charge["cost_source"], charge["output_tokens"]) == ("DRAINED", 200)

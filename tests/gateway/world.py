@@ -21,6 +21,7 @@ from bursar.foundation.ids import new_id
 from bursar.foundation.money import parse_amount
 from bursar.foundation.settings_model import ModelPriceSettings, PricingSettings, UpstreamSettings
 from bursar.gateway.gateway import Gateway
+from bursar.gateway.impatience import ImpatientProtocol
 from bursar.gateway.routes import gateway_routes, unmatched
 from bursar.gateway.upstream_http import UpstreamClient
 from bursar.gateway.upstreams import UpstreamTable
@@ -220,7 +221,7 @@ class QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Callable[..., Any], protocol: Any = "httptools") -> AsyncIterator[str]:
+async def served(app: Callable[..., Any], protocol: Any = ImpatientProtocol) -> AsyncIterator[str]:
     """Serve an ASGI application on a free port; yields its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from bursar.gateway.dialects.seam import ErrorAnswer, FaultKind, GatewayFault, Header
 
@@ -18,6 +18,16 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EVENT_STREAM: Final = b"text/event-stream"
+
+CONNECTION: Final = "bursar.connection"
+"""The extension by which our own server (`impatience.py`) offers its `Connection`."""
+
+
+class Connection(Protocol):
+    """Tells when a client has gone, without a task that waits for it."""
+
+    def watch(self, gone: Callable[[], None], /) -> None: ...
+    def unwatch(self, gone: Callable[[], None], /) -> None: ...
 
 
 class ClientGone(Exception):
@@ -100,6 +110,7 @@ class Client:
     """
 
     __slots__ = (
+        "_connection",
         "_loop",
         "_on_gone",
         "_send",
@@ -113,7 +124,9 @@ class Client:
         "status",
     )
 
-    def __init__(self, receive: Receive, send: Send, *, stall_seconds: float, on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, stall_seconds: float, on_gone: Callable[[], None]
+    ) -> None:
         """To be made, and written to, in the task that serves the call."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -126,8 +139,13 @@ class Client:
         self.gone = False
         self.status = 0
         """What the answer began with; 0 until then."""
-        self._watch = asyncio.ensure_future(receive())
-        self._watch.add_done_callback(self._received)
+        self._watch: asyncio.Future[Message] | None = None
+        self._connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+        if self._connection is not None:
+            self._connection.watch(self._leave)
+        else:
+            self._watch = asyncio.ensure_future(receive())
+            self._watch.add_done_callback(self._received)
 
     def _received(self, watch: asyncio.Future[Message]) -> None:
         if not watch.cancelled():
@@ -141,8 +159,11 @@ class Client:
 
     def close(self) -> None:
         """The call is over: what the client does now matters no more."""
-        self._watch.remove_done_callback(self._received)
-        self._watch.cancel()
+        if self._connection is not None:
+            self._connection.unwatch(self._leave)
+        if self._watch is not None:
+            self._watch.remove_done_callback(self._received)
+            self._watch.cancel()
         if self._timer is not None:
             self._timer.cancel()
 

@@ -89,7 +89,8 @@ class Gateway:
             admitted = await self._admit(dialect, head, receive, hold_id, entered)
             while True:
                 call = Call(self.wiring, self._admission, dialect, admitted)
-                client = Client(receive, send, stall_seconds=self.wiring.client_stall_seconds, on_gone=call.client_gone)
+                stall_seconds = self.wiring.client_stall_seconds
+                client = Client(scope, receive, send, stall_seconds=stall_seconds, on_gone=call.client_gone)
                 await relay(call, client, self._settlements)
                 if not call.goes_elsewhere:
                     break
