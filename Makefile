@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 WORKERS ?= 2
 ARGS ?=
-BENCHES ?= $(sort $(filter-out __init__,$(basename $(notdir $(wildcard bench/*.py)))))
+BENCHES ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench simulate dev docs clean
@@ -28,8 +28,8 @@ check: $(VENV)/.installed-dev ## Formatting, lint, types, import contracts, leng
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 0 --durations=0 --durations-min=5 tests/architecture
 
-bench: $(VENV)/.installed-dev ## Run the benchmarks, side by side with what they are compared to (BENCHES="ledger")
-	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name $(ARGS) || exit 1; done
+bench: $(VENV)/.installed-dev ## Run the benchmarks side by side and write docs/benchmarks.md (BENCHES="ledger peers")
+	$(BIN)/python -m bench --arguments="$(ARGS)" $(BENCHES)
 
 simulate: $(VENV)/.installed-dev ## Run the long seeded simulations
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m simulate --timeout 3600 $(ARGS)

@@ -1,4 +1,6 @@
-"""A closed-loop load generator: every connection sends its next request when its answer has ended.
+"""A load generator. Closed loop: every connection sends its next request when its answer has ended. With a rate it is
+an open one: requests are due at even intervals, and one that has to wait for a free connection waits from when it was
+due, so that a slow answer does not hide what came behind it.
 
 `measure(Load(...))` runs it in a process of its own and returns what was seen. It costs about a tenth of what a
 Python proxy costs, so it takes little from what it measures; the same machine's cores are shared all the same.
@@ -35,6 +37,7 @@ class Load:
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str = "bench"
     body: Mapping[str, Any] | None = None
+    rate_per_second: float | None = None
 
     def request(self) -> bytes:
         body: dict[str, Any] = {"model": self.model, "messages": MESSAGES, "max_tokens": 20}
@@ -72,6 +75,7 @@ class Totals:
         self.firsts = array("d")
         self.errors = 0
         self.first_error = ""
+        self.connected = 0
 
     def fail(self, why: str) -> None:
         self.errors += 1
@@ -86,13 +90,28 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.started = self.first = 0.0
         self.tail = b""
+        self.due = 0.0
+        """With a rate: when this connection's next request is due."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.ask()
+        load = self.totals.load
+        if load.rate_per_second is None:
+            self.ask()
+            return
+        self.due = time.perf_counter() + self.totals.connected / load.rate_per_second
+        self.totals.connected += 1
+        self.wait()
+
+    def wait(self) -> None:
+        """Ask when the next request is due; at once where that is past."""
+        pause = self.due - time.perf_counter()
+        asyncio.get_running_loop().call_later(max(0.0, pause), self.ask)
 
     def ask(self) -> None:
-        self.started = time.perf_counter()
+        if self.transport.is_closing():
+            return
+        self.started = self.due or time.perf_counter()
         self.first = 0.0
         self.tail = b""
         self.transport.write(self.totals.request)
@@ -120,9 +139,14 @@ class Connection(asyncio.Protocol):
             else:
                 totals.latencies.append(now - self.started)
                 totals.firsts.append(self.first - self.started)
-        if now < totals.until:
-            # Not from within the parser: the answer's last bytes are still being fed.
+        if now >= totals.until:
+            return
+        # Not from within the parser: the answer's last bytes are still being fed.
+        if totals.load.rate_per_second is None:
             asyncio.get_running_loop().call_soon(self.ask)
+        else:
+            self.due += totals.load.concurrency / totals.load.rate_per_second
+            self.wait()
 
 
 async def run(load: Load) -> Measured:

@@ -101,8 +101,8 @@ async def _until_listening(process: asyncio.subprocess.Process, port: int, timeo
 
 
 @contextlib.asynccontextmanager
-async def running_upstream() -> AsyncIterator[Server]:
+async def running_upstream(port: int | None = None) -> AsyncIterator[Server]:
     """The canned upstream of `bench._upstream`."""
-    port = free_port()
+    port = port or free_port()
     async with running("-m", "bench._upstream", str(port), port=port) as server:
         yield server
