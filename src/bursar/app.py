@@ -132,10 +132,18 @@ async def running_parts(
             told_at=news.notified_at,
             sign_in=sign_in,
         )
-        api = create_api(wiring, sign_in_router, *notice_routers(secrets, settings.public_url))
+        api = management_api(wiring, secrets)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
         yield Worker(dispatcher(gateway, api), database, ledger, gateway)
+
+
+def management_api(wiring: Wiring, secrets: Secrets) -> FastAPI:
+    """Every route that is not the gateway's, of all rooms: a room's router stands here, and nowhere else.
+
+    The walk of routes and roles (`tests/identity/test_access.py`) goes over what this returns.
+    """
+    return create_api(wiring, sign_in_router, *notice_routers(secrets, wiring.public_url))
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:

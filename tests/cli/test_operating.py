@@ -86,3 +86,12 @@ def test_a_top_up_with_a_key_counts_once(environ: dict[str, str]) -> None:
     (pool, *_) = orjson.loads(bursar("balance", "Einmal AG", "--json", environ=environ))
     assert pool["available"] == "5.000000000"
     bursar("top-up", "Einmal AG", "6.00", "--once", "invoice-17", environ=environ, status=2)
+
+
+def test_operators_are_listed_added_and_removed(environ: dict[str, str]) -> None:
+    added = orjson.loads(bursar("operator", "add", "https://issuer.example", "anna", "--json", environ=environ))
+    listed = orjson.loads(bursar("operator", "list", "--json", environ=environ))
+    assert [(each["id"], each["subject"], each["grantedBy"]) for each in listed] == [(added["id"], "anna", "operator")]
+    assert "removed" in bursar("operator", "remove", added["id"], environ=environ)
+    assert orjson.loads(bursar("operator", "list", "--json", environ=environ)) == []
+    assert "/auth/link?token=lnk_" in bursar("operator", "link", environ=environ)

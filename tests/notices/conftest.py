@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
 
-from bursar.billing.api import create_api
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import connect_database
-from bursar.foundation.secrets import Secrets
-from bursar.identity.authenticator import Authenticator
-from bursar.identity.wiring import Wiring
-from bursar.ledger.engine import Ledger
-from bursar.notices.routes import notice_routers
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import MoneySide
 from tests.support.cluster import PostgresCluster
-from tests.support.management import PUBLIC_URL, ROOT_KEY, Api
-
-SECRETS = Secrets(["the secret key of the notices' tests"])
+from tests.support.management import Api, running_api
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +40,5 @@ async def mail_host() -> AsyncIterator[MailHost]:
 @pytest.fixture
 async def api(money: MoneySide) -> AsyncIterator[Api]:
     """The management API with this room's routes, over a ledger that has the rider."""
-    database = money.database
-    ledger = Ledger(database.engine_pool, rider=money.rider)
-    await ledger.start()
-    authenticator = Authenticator(database, root_key=ROOT_KEY)
-    wiring = Wiring(database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL)
-    app = create_api(wiring, *notice_routers(SECRETS, PUBLIC_URL))
-    try:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://bursar.test") as http:
-            yield Api(http, app, wiring, ledger, database)
-    finally:
-        await authenticator.stop()
-        await ledger.stop()
+    async with running_api(money.database, rider=money.rider) as api:
+        yield api

@@ -23,10 +23,9 @@ from bursar.notices import webhooks
 from bursar.notices.channels.egress import Egress, EgressRefused, check_url, is_public
 from bursar.notices.channels.webhook import WebhookChannel
 from bursar.notices.delivery import Delivery
-from tests.notices.conftest import SECRETS
 from tests.notices.money_side import MoneySide
 from tests.notices.worker import NO_REST
-from tests.support.management import Api, assert_problem
+from tests.support.management import SECRETS, Api, assert_problem
 
 A = "a@example.org"
 

@@ -10,11 +10,10 @@ import pytest
 
 from bursar.notices.kinds import KINDS
 from bursar.notices.unsubscribing import UnsubscribeLinks
-from tests.notices.conftest import SECRETS
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import MoneySide
 from tests.notices.worker import worker
-from tests.support.management import PUBLIC_URL, Api, assert_problem
+from tests.support.management import PUBLIC_URL, SECRETS, Api, assert_problem
 
 A, B = "a@example.org", "b@example.org"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +11,25 @@ from uuid import UUID, uuid4
 import httpx
 from fastapi import FastAPI
 
-from bursar.billing.api import create_api
+from bursar.app import management_api
 from bursar.foundation.database import Database
+from bursar.foundation.secrets import Secrets
 from bursar.identity.authenticator import Authenticator
+from bursar.identity.sign_in import members, sessions
+from bursar.identity.sign_in.browser import Cookies
+from bursar.identity.sign_in.desk import SignIn
+from bursar.identity.sign_in.providers import Provider
+from bursar.identity.sign_in.tokens import csrf_token
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import Ledger
+from bursar.notices.rider import NoticeRider
 
 ROOT_KEY = "the-root-key-of-the-tests"
 PUBLIC_URL = "https://bursar.example"
+SECRETS = Secrets(["a-secret-key-for-tests-only-0123456789"])
+
+
+Headers = dict[str, str]
 
 
 @dataclass
@@ -83,23 +94,53 @@ class Api:
         body = {"amount": amount, "reference": "by transfer"} | ({"userId": user_id} if user_id else {})
         return await self.made(f"{mandate}/top-ups", body, headers={"Idempotency-Key": str(uuid4())})
 
+    async def signed_in(
+        self, mandate: str | None = None, user_id: str | None = None, *, operates: bool = False
+    ) -> Headers:
+        """A new session, as the headers that its browser sends with a change; of a user, of an operator, or of both."""
+        async with self.database.as_operator() as connection:
+            subject = user_id or "operator"
+            identity_id = await members.seen_identity(connection, "https://issuer.example", subject, None)
+            if mandate is not None and user_id is not None:
+                await connection.execute(
+                    "INSERT INTO membership (mandate_id, user_id, identity_id, linked_by)"
+                    " VALUES ($1, $2, $3, 'invitation') ON CONFLICT DO NOTHING",
+                    mandate_id_of(mandate), UUID(user_id), identity_id,
+                )  # fmt: skip
+            if operates:
+                await members.make_operator(connection, identity_id, granted_by="link")
+            text = await sessions.new_session(connection, identity_id, "test", None)
+        return {"Cookie": f"{Cookies(PUBLIC_URL).session}={text}", "x-csrf-token": csrf_token(text)}
+
     async def balance(self, mandate: str, payer: str = "pool") -> dict[str, Any]:
         accounts = (await self.get(f"{mandate}/balance")).json()["accounts"]
         return next(account for account in accounts if account["payer"] == payer)
 
 
 @asynccontextmanager
-async def running_api(database: Database) -> AsyncIterator[Api]:
-    ledger = Ledger(database.engine_pool)
+async def running_api(
+    database: Database,
+    *,
+    providers: Sequence[Provider] = (),
+    rider: NoticeRider | None = None,
+    base_url: str = "http://bursar.test",
+) -> AsyncIterator[Api]:
+    """The management API of all rooms, as it is composed for a worker, in process."""
+    ledger = Ledger(database.engine_pool, rider=rider)
     await ledger.start()
     authenticator = Authenticator(database, root_key=ROOT_KEY)
-    wiring = Wiring(database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL)
-    app = create_api(wiring)
+    sign_in = SignIn(database, SECRETS, public_url=PUBLIC_URL, providers=providers)
+    await sign_in.start()
+    wiring = Wiring(
+        database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL, sign_in=sign_in
+    )
+    app = management_api(wiring, SECRETS)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://bursar.test") as http:
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as http:
             yield Api(http, app, wiring, ledger, database)
     finally:
+        await sign_in.aclose()
         await authenticator.stop()
         await ledger.stop()
 

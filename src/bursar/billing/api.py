@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import asyncpg
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,8 +20,10 @@ from bursar.foundation.origin import Origin, from_origin
 from bursar.foundation.problem_responses import install_problem_handlers, problem_response
 from bursar.foundation.problems import Problem
 from bursar.identity import routes as identity_routes
+from bursar.identity.access import Action
 from bursar.identity.authenticator import IdentityUnavailable
 from bursar.identity.documented import PROBLEM_SCHEMA
+from bursar.identity.entrance import open_to_all
 from bursar.identity.wiring import Wiring
 from bursar.ledger.entry import LedgerUnavailable
 
@@ -56,7 +58,8 @@ def create_api(wiring: Wiring, *more_routers: APIRouter) -> FastAPI:
     for kind in (IdentityUnavailable, LedgerUnavailable, *_DATABASE_IS_AWAY):
         api.add_exception_handler(kind, _on_unavailable)
     api.openapi = lambda: _document(api)  # type: ignore[method-assign]
-    api.add_api_route("/api/docs", _docs, include_in_schema=False)
+    public = [Depends(open_to_all(Action.READ_DESCRIPTION))]
+    api.add_api_route("/api/docs", _docs, include_in_schema=False, dependencies=public)
     api.add_middleware(_Frame)
     return api
 

@@ -21,7 +21,9 @@ _ROLE_WITHOUT_PERSON: Final[Mapping[CallerKind, Role | None]] = {
 
 
 def viewer_of(caller: Caller) -> Viewer:
-    """Who reads a refusal: the person that the call is for, else what the key is."""
+    """Who reads a refusal: the person that the call is for, else what the key is. An operator may see all."""
+    if caller.operates:
+        return Viewer(Role.OWNER)
     if caller.person is not None:
         return Viewer(Role(caller.person.role))
     return Viewer(_ROLE_WITHOUT_PERSON[caller.kind])

@@ -10,6 +10,7 @@ import typer
 
 from bursar.cli import administration
 from bursar.cli.opening import opened, settings_of
+from bursar.cli.operators import operator_app
 from bursar.cli.output import fail, print_json, run, show
 from bursar.foundation.database import connect_database, prepared_addresses
 
@@ -28,6 +29,7 @@ db_app = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(root_key_app, name="root-key")
 app.add_typer(db_app, name="db")
 administration.add_to(app)
+app.add_typer(operator_app, name="operator")
 
 
 @app.command()

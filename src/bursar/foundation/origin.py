@@ -17,6 +17,8 @@ import orjson
 LONGEST_USER_AGENT: Final = 300
 SETTING: Final = "bursar.origin"
 """The transaction's setting that holds `Origin.to_text()`; the empty string is nobody in particular."""
+TELL_ORIGIN: Final = "SELECT set_config($1, $2, true)"
+"""With `SETTING` and `origin_text()`: tells a transaction that was not begun by `Database.as_mandate`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,22 @@ class Action(StrEnum):
     READ_NOTICES = "see which notices went to whom"
     READ_AUDIT = "read the audit log"
     READ_OPERATOR_AUDIT = "read the installation's audit log"
+    READ_OPERATORS = "list the installation's operators"
+    CHANGE_OPERATORS = "add and remove operators"
+    READ_INBOX = "read one's own inbox, ask for a top-up"
+    READ_TOP_UP_REQUESTS = "see who has asked for a top-up"
+    DECIDE_TOP_UP_REQUESTS = "approve or decline requests for a top-up"
+    OWN_SESSION = "see one's session, choose a language, sign out"
+    SIGN_IN = "sign in, and use the links of mails"
+    READ_DESCRIPTION = "read the description of this API"
 
 
 _OPERATOR: Final[Mapping[Rank, Reach]] = {"operator": "all"}
 _OWNER: Final[Mapping[Rank, Reach]] = {**_OPERATOR, "owner": "all"}
 _FINANCE: Final[Mapping[Rank, Reach]] = {**_OWNER, "finance": "all"}
 _EVERYBODY_OWN: Final[Mapping[Rank, Reach]] = {**_FINANCE, "member": "own"}
+_PEOPLE_OWN: Final[Mapping[Rank, Reach]] = {"owner": "own", "finance": "own", "member": "own"}
+_ANYBODY: Final[Mapping[Rank, Reach]] = dict.fromkeys(RANKS, "all")
 
 MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.CREATE_MANDATE: _OPERATOR,
@@ -85,7 +95,22 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.READ_NOTICES: _FINANCE,
     Action.READ_AUDIT: _FINANCE,
     Action.READ_OPERATOR_AUDIT: _OPERATOR,
+    Action.READ_OPERATORS: _OPERATOR,
+    Action.CHANGE_OPERATORS: _OPERATOR,
+    Action.READ_INBOX: _PEOPLE_OWN,
+    Action.READ_TOP_UP_REQUESTS: _EVERYBODY_OWN,
+    Action.DECIDE_TOP_UP_REQUESTS: _FINANCE,
+    Action.OWN_SESSION: {"operator": "own", **_PEOPLE_OWN},
+    Action.SIGN_IN: _ANYBODY,
+    Action.READ_DESCRIPTION: _ANYBODY,
 }
+
+PUBLIC: Final = frozenset({Action.SIGN_IN, Action.READ_DESCRIPTION})
+"""Open to everybody, known or not: what a route of these gives away, or does, is in the request itself."""
+BY_SESSION: Final = frozenset({Action.OWN_SESSION})
+"""About a browser's session, so that no key opens it."""
+OF_PEOPLE: Final = frozenset({Action.READ_INBOX})
+"""About a person, so that a key which names nobody does not open it."""
 
 
 READS_BILLING: Final = frozenset(
@@ -118,13 +143,17 @@ def rank_of(caller: Caller) -> Rank | None:
 
 def reach(caller: Caller, action: Action, field: str | None = None) -> Reach:
     """How far the caller may go with an action. Raises a 403 `Problem`, which names the field that asks for it."""
-    rank = rank_of(caller)
+    rank: Rank | None = rank_of(caller)
+    if action in OF_PEOPLE and caller.operates and caller.person is not None:
+        rank = caller.person.role
     if caller.read_only_billing and action not in READS_BILLING:
         detail = f"This key was made for reading about money only, so it may not {action.value}."
         raise Problem(403, "forbidden", "You may not do this", detail, field)
     found = MAY[action].get(rank) if rank is not None else None
     if found is None:
         raise forbidden(action, rank, field)
+    if found == "own" and caller.person is None:
+        raise Problem(403, "forbidden", "You may not do this", "This is for people: the key names no user.", field)
     return found
 
 

@@ -1,4 +1,7 @@
-"""The door of the management API: who is calling, and may they. Every route names its action by `may` or `may_operate`.
+"""The door of the management API: who is calling, and may they.
+
+Every route names its action by a guard: `may` inside of a mandate, `may_operate` across mandates,
+`sign_in.caller.signed_in` about a session, `open_to_all` for what is public.
 
 First the key, then the mandate, then the action: what belongs to another mandate is unknown (404) before anything else
 is said about it.
@@ -17,10 +20,10 @@ from starlette.requests import Request
 
 from bursar.foundation.origin import acting_as
 from bursar.foundation.problems import Problem
-from bursar.identity.access import Action, Reach, not_found, own_user_id, rank_of, reach
+from bursar.identity.access import PUBLIC, Action, Reach, not_found, own_user_id, rank_of, reach
 from bursar.identity.lookup import as_uuid
-from bursar.identity.principal import Caller, MandateFacts
-from bursar.identity.sign_in.caller import caller_by_session
+from bursar.identity.principal import Caller, MandateFacts, Person
+from bursar.identity.sign_in.caller import SESSION_COOKIE, caller_by_session
 from bursar.identity.wiring import wiring_of
 
 _BEARER: Final = HTTPBearer(
@@ -59,13 +62,22 @@ class Visitor:
         """The user that the visitor is confined to; `None` for who may see all."""
         return own_user_id(self.caller, self.reach)
 
+    @property
+    def person(self) -> Person:
+        """Who it is, where the action is one of people's; a `ValueError` elsewhere, for a key that names nobody."""
+        if self.caller.person is None:
+            raise ValueError("nobody in person")
+        return self.caller.person
+
     def require(self, action: Action, field: str) -> None:
         """For a field that is another action than its route. Raises a 403 `Problem` that names it."""
         reach(self.caller, action, field)
 
 
 async def authenticated(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    _: Annotated[str | None, Depends(SESSION_COOKIE)],
 ) -> Caller:
     """Whoever presents a key, or else a session's cookie. Raises a 401 `Problem`; by cookie a 403 or 404, too."""
     key = credentials.credentials if credentials is not None else ""
@@ -108,6 +120,18 @@ def may(action: Action) -> Callable[[Request, Caller, str], Awaitable[Visitor]]:
         if mandate is None:
             raise not_found()
         return Visitor(caller, mandate, action, reach(caller, action))
+
+    guard.action = action  # type: ignore[attr-defined]
+    return guard
+
+
+def open_to_all(action: Action) -> Callable[[], Awaitable[None]]:
+    """The guard of a route that asks for no key. Raises a `ValueError` for an action that is not open to everybody."""
+    if action not in PUBLIC:
+        raise ValueError(f"not everybody may {action.value}")
+
+    async def guard() -> None:
+        return None
 
     guard.action = action  # type: ignore[attr-defined]
     return guard

@@ -88,6 +88,6 @@ class Caller:
         """Who it was, for the journal and the scope of idempotency keys: an id, never a name."""
         if self.key_id is not None:
             return f"key:{self.key_id}"
-        if self.person is not None:
+        if self.person is not None and not self.operates:
             return f"user:{self.person.user_id}"
         return f"identity:{self.identity_id}" if self.identity_id is not None else self.kind

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from bursar.foundation.money import MAX_AMOUNT_NANOS
-from bursar.foundation.origin import SETTING, origin_text
+from bursar.foundation.origin import SETTING, TELL_ORIGIN, origin_text
 from bursar.ledger.check import is_storable
 from bursar.ledger.checkpoint import PRUNED_SPENDING
 from bursar.ledger.entry import LedgerUnavailable
@@ -32,8 +32,6 @@ ATTEMPTS: Final = 5
 PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "total")
 MAX_SCOPE_ID: Final = 300
 
-# Told to the transaction, so that the audit log knows who it was.
-_ORIGIN: Final = "SELECT set_config($1, $2, true)"
 _ZONE: Final = "SELECT time_zone, clock_timestamp() FROM mandate WHERE mandate_id = $1"
 _ACCOUNTS: Final = "SELECT account_id, version FROM account WHERE mandate_id = $1 ORDER BY account_id"
 
@@ -141,7 +139,7 @@ async def create(pool: asyncpg.Pool, limit: NewLimit) -> LimitSet | Rejected:
         if seen is None:
             return Rejected(Reason.MANDATE_NOT_ACTIVE)
         async with connection.transaction():
-            await connection.execute(_ORIGIN, SETTING, origin_text())
+            await connection.execute(TELL_ORIGIN, SETTING, origin_text())
             return await _make(connection, limit, seen)
 
     return await _try(pool, work)
@@ -154,7 +152,7 @@ async def change(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, amount_na
 
     async def work(connection: Connection) -> LimitSet | Rejected:
         async with connection.transaction():
-            await connection.execute(_ORIGIN, SETTING, origin_text())
+            await connection.execute(TELL_ORIGIN, SETTING, origin_text())
             row = await connection.fetchrow(_CHANGE, mandate_id, limit_id, amount_nanos)
             return await _answer(connection, mandate_id, row)
 
@@ -166,7 +164,7 @@ async def delete(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID) -> LimitS
 
     async def work(connection: Connection) -> LimitSet | Rejected:
         async with connection.transaction():
-            await connection.execute(_ORIGIN, SETTING, origin_text())
+            await connection.execute(TELL_ORIGIN, SETTING, origin_text())
             row = await connection.fetchrow(_DELETE, mandate_id, limit_id)
             return await _answer(connection, mandate_id, row)
 

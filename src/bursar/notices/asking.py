@@ -13,6 +13,7 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
+from bursar.foundation.origin import SETTING, TELL_ORIGIN, origin_text
 from bursar.notices import inbox, store
 from bursar.notices.inbox import Item
 from bursar.notices.kinds import TOP_UP_REQUESTED
@@ -68,6 +69,7 @@ async def ask(pool: Pool, mandate_id: UUID, user_id: UUID, reason: str, at: date
     """
     key = AlertKey(mandate_id, TOP_UP_REQUESTED.name, mandate_id)
     async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(TELL_ORIGIN, SETTING, origin_text())
         moment = await _moment(connection, at)
         watched = (await store.watch(connection, [key]))[key]
         alert = watched.alert if watched.exists else (await store.begin(connection, [key]))[key]
@@ -90,6 +92,7 @@ async def decide(
     """Approve or decline, and tell whoever asked; `None` where there is no such open request."""
     key = AlertKey(mandate_id, TOP_UP_REQUESTED.name, mandate_id)
     async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(TELL_ORIGIN, SETTING, origin_text())
         moment = await _moment(connection, at)
         watched = (await store.watch(connection, [key])).get(key)
         state = "APPROVED" if approve else "DECLINED"

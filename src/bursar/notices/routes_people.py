@@ -1,6 +1,6 @@
 """Routes for the people of a mandate: what they are told in the application, and asking for a top-up.
 
-Open to whoever may look at their own balance; a service key has no inbox and asks for nothing: a person does.
+A key that names nobody has no inbox and asks for nothing: a person does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from bursar.billing.refusal import billing_url
-from bursar.foundation.problems import Problem
 from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
@@ -28,8 +27,8 @@ from bursar.notices import asking
 from bursar.notices.reading import Inbox, InboxItem
 
 router = APIRouter(tags=["notices"])
-Somebody = Annotated[Visitor, Depends(may(Action.READ_BALANCE))]
-Finance = Annotated[Visitor, Depends(may(Action.MOVE_MONEY))]
+Somebody = Annotated[Visitor, Depends(may(Action.READ_INBOX))]
+Finance = Annotated[Visitor, Depends(may(Action.DECIDE_TOP_UP_REQUESTS))]
 _HEARTBEAT_ROUNDS: Final = 7
 """So many rounds without news, and the stream says that it is alive."""
 
@@ -121,19 +120,15 @@ async def events(first: Sequence[InboxItem], live: AsyncGenerator[Sequence[Inbox
 @router.post("/api/mandates/{mandateId}/top-up-requests", status_code=201, responses=refusals())
 async def ask_for_more(request: Request, body: TopUpAsk, visitor: Somebody) -> RequestAnswer:
     """Ask finance for a top-up; one open request per person, asking again changes its reason."""
-    person = visitor.caller.person
-    if person is None:
-        raise _no_person()
-    asked = await asking.ask(
-        wiring_of(request).database.ledger_pool, visitor.mandate.mandate_id, person.user_id, body.reason
-    )
+    user_id = visitor.person.user_id
+    asked = await asking.ask(wiring_of(request).database.ledger_pool, visitor.mandate.mandate_id, user_id, body.reason)
     return _request(asked)
 
 
 @router.get("/api/mandates/{mandateId}/top-up-requests", responses=refusals())
 async def list_requests(
     request: Request,
-    visitor: Somebody,
+    visitor: Annotated[Visitor, Depends(may(Action.READ_TOP_UP_REQUESTS))],
     state: Annotated[Literal["OPEN", "APPROVED", "DECLINED"] | None, Query()] = None,
 ) -> list[RequestAnswer]:
     """Finance sees all, everybody else their own; the newest first."""
@@ -171,15 +166,8 @@ async def _decide(request: Request, request_id: str, visitor: Visitor, *, approv
 
 
 def _inbox(request: Request, visitor: Visitor) -> Inbox:
-    person = visitor.caller.person
-    if person is None:
-        raise _no_person()
     wiring = wiring_of(request)
-    return Inbox(wiring.database, visitor.mandate, person, wiring.public_url)
-
-
-def _no_person() -> Problem:
-    return Problem(403, "forbidden", "You may not do this", "This is for people: the key names no user.")
+    return Inbox(wiring.database, visitor.mandate, visitor.person, wiring.public_url)
 
 
 def _item(item: InboxItem) -> ItemAnswer:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from bursar.billing.texts import choose_language, quotable
 from bursar.foundation.secrets import LinkError
+from bursar.identity.access import Action
+from bursar.identity.entrance import open_to_all
 from bursar.identity.wiring import wiring_of
 from bursar.notices import unsubscribing
 from bursar.notices.catalogues import CATALOGUES
@@ -34,7 +36,7 @@ _HEADERS: Final = {
 
 
 def unsubscribe_router(links: UnsubscribeLinks) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(open_to_all(Action.SIGN_IN))])
 
     async def read(request: Request, token: str) -> Reader | None:
         try:

@@ -96,11 +96,12 @@ def webhook_router(secrets: Secrets) -> APIRouter:
     @router.post(_PATH + "/{webhookId}/replay", responses=refusals())
     async def replay(request: Request, webhookId: str, body: ReplayAsk, visitor: ChangeNotices) -> ReplayAnswer:
         """Switches it on again and sends what it has missed since then, the last of each kind and account."""
-        pool = wiring_of(request).database.ledger_pool
+        database, mandate_id = wiring_of(request).database, visitor.mandate.mandate_id
         endpoint_id = as_id(webhookId, "webhook")
-        queued = await webhooks.enable_and_replay(pool, visitor.mandate.mandate_id, endpoint_id, body.since)
+        queued = await webhooks.enable_and_replay(database.ledger_pool, mandate_id, endpoint_id, body.since)
         if queued is None:
             raise not_found("webhook")
+        await webhooks.note_replay(database, mandate_id, endpoint_id, body.since)
         return ReplayAnswer(queued=queued)
 
     @router.delete(_PATH + "/{webhookId}", status_code=204, responses=refusals())

@@ -15,6 +15,7 @@ import structlog
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
 from bursar.foundation.secrets import Secrets
+from bursar.identity import audit
 from bursar.notices import inbox
 from bursar.notices.inbox import Item
 
@@ -105,7 +106,10 @@ async def rotate(database: Database, secrets: Secrets, mandate_id: UUID, endpoin
             " WHERE mandate_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL",
             mandate_id, endpoint_id, secrets.encrypt(secret),
         )  # fmt: skip
-    return secret if done == "UPDATE 1" else None
+        if done != "UPDATE 1":
+            return None
+        await audit.note(connection, mandate_id, "webhook.rotated", str(endpoint_id))
+    return secret
 
 
 async def delete_endpoint(database: Database, mandate_id: UUID, endpoint_id: UUID) -> bool:
@@ -118,6 +122,13 @@ async def delete_endpoint(database: Database, mandate_id: UUID, endpoint_id: UUI
             mandate_id, endpoint_id,
         )  # fmt: skip
     return bool(done == "UPDATE 1")
+
+
+async def note_replay(database: Database, mandate_id: UUID, endpoint_id: UUID, since: datetime) -> None:
+    """For the audit log: what is sent again changes nothing that a trigger would see."""
+    async with database.as_mandate(mandate_id) as connection:
+        said = {"since": since.isoformat()}
+        await audit.note(connection, mandate_id, "webhook.replayed", str(endpoint_id), after=said)
 
 
 async def enable_and_replay(pool: Pool, mandate_id: UUID, endpoint_id: UUID, since: datetime) -> int | None:

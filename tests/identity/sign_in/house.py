@@ -11,20 +11,11 @@ from typing import Any
 import httpx
 import orjson
 
-from bursar.billing.api import create_api
 from bursar.foundation.database import Database
-from bursar.foundation.secrets import Secrets
-from bursar.identity.authenticator import Authenticator
-from bursar.identity.sign_in.all_routes import router
 from bursar.identity.sign_in.desk import SignIn, first_link
 from bursar.identity.sign_in.providers import Provider
-from bursar.identity.wiring import Wiring
-from bursar.ledger.engine import Ledger
 from tests.identity.sign_in.issuer_host import CLIENT_ID, CLIENT_SECRET, Issuer, path_of
-from tests.support.management import ROOT_KEY, Api
-
-PUBLIC_URL = "https://bursar.example"
-SECRETS = Secrets(["a-secret-key-for-tests-only-0123456789"])
+from tests.support.management import PUBLIC_URL, SECRETS, Api, running_api
 
 
 def provider_of(issuer: Issuer, **changes: Any) -> Provider:
@@ -164,23 +155,11 @@ def token_of(url: str) -> str:
 
 @asynccontextmanager
 async def running_house(database: Database, providers: Sequence[Provider]) -> AsyncIterator[House]:
-    ledger = Ledger(database.engine_pool)
-    await ledger.start()
-    authenticator = Authenticator(database, root_key=ROOT_KEY)
-    sign_in = SignIn(database, SECRETS, public_url=PUBLIC_URL, providers=providers)
-    await sign_in.start()
-    wiring = Wiring(
-        database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL, sign_in=sign_in
-    )
-    app = create_api(wiring, router)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
-        house = House(Api(http, app, wiring, ledger, database), sign_in)
+    async with running_api(database, providers=providers, base_url=PUBLIC_URL) as api:
+        assert api.wiring.sign_in is not None
+        house = House(api, api.wiring.sign_in)
         try:
             yield house
         finally:
             for opened in house.opened:
                 await opened.aclose()
-            await sign_in.aclose()
-            await authenticator.stop()
-            await ledger.stop()

@@ -11,9 +11,9 @@ from uuid import UUID
 from bursar.identity.sign_in.sweeping import sweep
 from bursar.notices.channels.maildir import MaildirChannel
 from bursar.notices.personal_mail import PersonalMail
-from tests.identity.sign_in.house import SECRETS, House, token_of
+from tests.identity.sign_in.house import House, token_of
 from tests.identity.sign_in.issuer_host import Issuer
-from tests.support.management import assert_problem
+from tests.support.management import SECRETS, assert_problem
 
 
 async def test_an_invitation_is_listed_superseded_and_revoked(house: House) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from tests.identity.sign_in.house import PUBLIC_URL, House
-from tests.support.management import assert_problem
+from tests.identity.sign_in.house import House
+from tests.support.management import PUBLIC_URL, assert_problem
 
 
 async def test_the_printed_link_signs_the_operator_in_once(plain_house: House) -> None:

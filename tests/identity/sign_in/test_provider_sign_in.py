@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from bursar.foundation.database import Database
 from bursar.identity.sign_in.desk import first_link
-from tests.identity.sign_in.house import PUBLIC_URL, House, provider_of, running_house
+from tests.identity.sign_in.house import House, provider_of, running_house
 from tests.identity.sign_in.issuer_host import Issuer, running_issuer
-from tests.support.management import assert_problem
+from tests.support.management import PUBLIC_URL, assert_problem
 
 
 async def test_who_is_invited_signs_in_and_is_known_from_then_on(house: House, issuer: Issuer) -> None:
@@ -112,8 +112,9 @@ async def test_an_operator_by_the_settings_and_no_longer(database: Database, iss
     async with running_house(database, [replace(provider, operators=frozenset())]) as house:
         browser = house.browser()
         browser.http.cookies = cookies
-        assert not (await browser.session())["operator"]
-        assert_problem(await browser.get("/api/mandates"), 403, "forbidden")
+        # Nobody in any mandate: forgotten, and signed out with it.
+        assert_problem(await browser.get("/api/session"), 401, "unauthorized")
+        assert_problem(await browser.get("/api/mandates"), 401, "unauthorized")
         assert (await house.browser().sign_in()).status_code == 403
 
 

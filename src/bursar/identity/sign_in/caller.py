@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Depends
+from fastapi.security import APIKeyCookie
 from starlette.requests import Request
 
+from bursar.foundation.origin import acting_as
 from bursar.foundation.problems import Problem
-from bursar.identity.access import not_found
+from bursar.identity.access import Action, not_found
 from bursar.identity.lookup import as_uuid
 from bursar.identity.principal import Caller
 from bursar.identity.sign_in import members
@@ -17,6 +20,12 @@ from bursar.identity.sign_in.sessions import Session
 from bursar.identity.sign_in.tokens import is_csrf_token
 from bursar.identity.wiring import wiring_of
 
+SESSION_COOKIE: Final = APIKeyCookie(
+    name="bursar_session",
+    auto_error=False,
+    scheme_name="session",
+    description="Signed in (behind TLS: `__Host-bursar_session`); changes need the header `x-csrf-token` as well.",
+)
 MANDATE_PARAMETER: Final = "mandateId"
 
 
@@ -39,23 +48,34 @@ async def present_session(request: Request) -> Session:
     return session
 
 
+async def signed_in(request: Request, _: Annotated[str | None, Depends(SESSION_COOKIE)]) -> Session:
+    """The guard of a route about a session: that of the cookie. Raises a 401 or 403 `Problem`."""
+    session = await present_session(request)
+    acting_as(f"identity:{session.identity_id}")
+    return session
+
+
+signed_in.action = Action.OWN_SESSION  # type: ignore[attr-defined]
+SignedIn = Annotated[Session, Depends(signed_in)]
+
+
 async def caller_by_session(request: Request) -> Caller | None:
     """Who is calling by cookie; `None` without a cookie. Raises a 401, 403 or 404 `Problem`."""
     wiring = wiring_of(request)
     if wiring.sign_in is None or Cookies(wiring.sign_in.public_url).session_of(request) is None:
         return None
     session = await present_session(request)
-    if session.operates:
-        return Caller("session", None, None, None, None, session.identity_id, operates=True)
-    named = request.path_params.get(MANDATE_PARAMETER)
-    if named is None:
-        raise Problem(403, "forbidden", "You may not do this", "Only an operator may do this.")
-    mandate_id = as_uuid(named)
-    person = mandate = None
+    mandate_id = as_uuid(request.path_params.get(MANDATE_PARAMETER, ""))
+    person = None
     if mandate_id is not None:
         async with wiring.sign_in.database.as_mandate(mandate_id) as connection:
             person = await members.person_in(connection, mandate_id, session.identity_id)
-        mandate = await wiring.authenticator.mandate(mandate_id) if person is not None else None
+    if session.operates:
+        # An operator may be a user of the mandate as well, and then has an inbox and a wallet there.
+        return Caller("session", None, None, None, person, session.identity_id, operates=True)
+    if MANDATE_PARAMETER not in request.path_params:
+        raise Problem(403, "forbidden", "You may not do this", "Only an operator may do this.")
+    mandate = await wiring.authenticator.mandate(mandate_id) if mandate_id is not None and person is not None else None
     if person is None or mandate is None:
         raise not_found()
     return Caller("session", mandate, None, None, person, session.identity_id)

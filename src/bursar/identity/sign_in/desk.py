@@ -315,5 +315,11 @@ async def first_link(
     async with database.as_operator() as connection:
         if providers and (await members.has_operator(connection) or any(provider.operators for provider in providers)):
             return None
-        text = await links.make_link(connection, secrets, "operator" if providers else "console")
+    return await operator_link(database, secrets, has_providers=bool(providers), public_url=public_url)
+
+
+async def operator_link(database: Database, secrets: Secrets, *, has_providers: bool, public_url: str) -> str:
+    """A link that makes an operator of whoever uses it: with providers by signing in there, without them by itself."""
+    async with database.as_operator() as connection:
+        text = await links.make_link(connection, secrets, "operator" if has_providers else "console")
     return f"{public_url}/auth/link?token={text}"

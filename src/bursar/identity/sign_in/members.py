@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
-from bursar.foundation.origin import SETTING, acting_as, origin_text
+from bursar.foundation.origin import SETTING, TELL_ORIGIN, acting_as, origin_text
 from bursar.identity import audit
 from bursar.identity.principal import Person, Role
 
@@ -56,7 +56,8 @@ _MAKE_OPERATOR: Final = """
     RETURNING identity_id"""
 _END_OPERATORS: Final = """
     DELETE FROM platform_operator o USING identity i
-     WHERE i.identity_id = o.identity_id AND o.granted_by = 'settings' AND i.subject <> ALL ($1::text[])"""
+     WHERE i.identity_id = o.identity_id AND o.granted_by = 'settings' AND i.subject <> ALL ($1::text[])
+    RETURNING o.identity_id"""
 _HAS_ADDRESS: Final = """
     SELECT coalesce(u.language, m.language) FROM app_user u JOIN mandate m USING (mandate_id)
      WHERE lower(u.email) = lower($1) AND u.deleted_at IS NULL
@@ -89,7 +90,7 @@ async def seen_identity(connection: Connection, issuer: str, subject: str, displ
     """The identity, new or known; its row stays locked until the transaction ends, whose changes are its doing."""
     found: UUID = await connection.fetchval(_SEEN, new_id(), issuer, subject, display_name)
     acting_as(f"identity:{found}")
-    await connection.execute("SELECT set_config($1, $2, true)", SETTING, origin_text())
+    await connection.execute(TELL_ORIGIN, SETTING, origin_text())
     return found
 
 
@@ -98,15 +99,22 @@ async def link_by_email(connection: Connection, identity_id: UUID, email: str, *
     await connection.execute(_LINK_BY_EMAIL, identity_id, email, linked_by, MAILBOX_ISSUER)
 
 
-async def make_operator(connection: Connection, identity_id: UUID, *, granted_by: Literal["link", "settings"]) -> None:
-    if await connection.fetchval(_MAKE_OPERATOR, identity_id, granted_by) is not None:
-        said = {"granted_by": granted_by}
-        await audit.note(connection, audit.INSTALLATION, "operator.added", str(identity_id), after=said)
+async def make_operator(
+    connection: Connection, identity_id: UUID, *, granted_by: Literal["link", "settings", "operator"]
+) -> bool:
+    """Whether the identity was none before."""
+    if await connection.fetchval(_MAKE_OPERATOR, identity_id, granted_by) is None:
+        return False
+    said = {"granted_by": granted_by}
+    await audit.note(connection, audit.INSTALLATION, "operator.added", str(identity_id), after=said)
+    return True
 
 
 async def end_operators_beside(connection: Connection, subjects: Collection[str]) -> None:
     """Who was an operator by the settings is none any more once the settings do not say so."""
-    await connection.execute(_END_OPERATORS, list(subjects))
+    said = {"granted_by": "settings"}
+    for row in await connection.fetch(_END_OPERATORS, list(subjects)):
+        await audit.note(connection, audit.INSTALLATION, "operator.removed", str(row["identity_id"]), before=said)
 
 
 async def operates(connection: Connection, identity_id: UUID) -> bool:

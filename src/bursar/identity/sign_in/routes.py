@@ -6,15 +6,17 @@ from collections.abc import Awaitable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bursar.foundation.problems import Problem
+from bursar.identity.access import Action
 from bursar.identity.documented import refusals
+from bursar.identity.entrance import open_to_all
 from bursar.identity.sign_in.browser import Cookies, is_from_elsewhere, page_headers, safe_return
-from bursar.identity.sign_in.caller import present_session, sign_in_of
+from bursar.identity.sign_in.caller import SignedIn, sign_in_of
 from bursar.identity.sign_in.desk import Arrival, Refused, SignIn
 from bursar.identity.sign_in.page_texts import language_of
 from bursar.identity.sign_in.pages import question_page, trouble_page
@@ -23,6 +25,7 @@ from bursar.identity.sign_in.sessions import end_all_sessions, end_session
 from bursar.identity.wire import Answer, Ask
 
 router = APIRouter(tags=["sign-in"])
+_OPEN: Final = [Depends(open_to_all(Action.SIGN_IN))]
 _MOST_FORM_BYTES: Final = 10_000
 
 
@@ -42,7 +45,7 @@ class LinkRequest(Ask):
     email: str
 
 
-@router.get("/auth/providers", responses=refusals())
+@router.get("/auth/providers", responses=refusals(), dependencies=_OPEN)
 async def list_providers(request: Request) -> WaysAnswer:
     """The ways to sign in."""
     sign_in = sign_in_of(request)
@@ -55,13 +58,13 @@ async def list_providers(request: Request) -> WaysAnswer:
     )
 
 
-@router.get("/auth/start/{provider}", include_in_schema=False)
+@router.get("/auth/start/{provider}", include_in_schema=False, dependencies=_OPEN)
 async def start(request: Request, provider: str) -> Response:
     """To the provider; `returnTo` is a path of ours to come back to."""
     return await _depart(request, provider, safe_return(request.query_params.get("returnTo")), None)
 
 
-@router.post("/auth/start/{provider}", include_in_schema=False)
+@router.post("/auth/start/{provider}", include_in_schema=False, dependencies=_OPEN)
 async def start_with_link(request: Request, provider: str) -> Response:
     """To the provider, to accept an invitation by signing in there."""
     if is_from_elsewhere(request, sign_in_of(request).public_url):
@@ -88,7 +91,7 @@ async def _depart(request: Request, provider: str, return_to: str, one_time: str
     return response
 
 
-@router.get("/auth/callback/{provider}", include_in_schema=False)
+@router.get("/auth/callback/{provider}", include_in_schema=False, dependencies=_OPEN)
 async def callback(request: Request, provider: str) -> Response:
     """Back from the provider."""
     sign_in = sign_in_of(request)
@@ -105,7 +108,7 @@ async def callback(request: Request, provider: str) -> Response:
     return _arrived(request, sign_in, await _or_refused(arriving))
 
 
-@router.get("/auth/link", include_in_schema=False)
+@router.get("/auth/link", include_in_schema=False, dependencies=_OPEN)
 async def show_link(request: Request) -> Response:
     """A page with a button: whoever follows links to look at them (mail scanners do) uses nothing up."""
     sign_in = sign_in_of(request)
@@ -117,7 +120,7 @@ async def show_link(request: Request) -> Response:
     return HTMLResponse(page, headers=page_headers())
 
 
-@router.post("/auth/link", include_in_schema=False)
+@router.post("/auth/link", include_in_schema=False, dependencies=_OPEN)
 async def use_link(request: Request) -> Response:
     """Signs in by a link, once."""
     sign_in = sign_in_of(request)
@@ -132,7 +135,7 @@ async def use_link(request: Request) -> Response:
     return _arrived(request, sign_in, await _or_refused(arriving))
 
 
-@router.post("/auth/link-requests", status_code=202, responses=refusals(429))
+@router.post("/auth/link-requests", status_code=202, responses=refusals(429), dependencies=_OPEN)
 async def request_link(request: Request, body: LinkRequest) -> None:
     """Mails a link to an address that a user has; the answer is the same for any address."""
     sign_in = sign_in_of(request)
@@ -145,9 +148,8 @@ async def request_link(request: Request, body: LinkRequest) -> None:
 
 
 @router.post("/auth/sign-out", status_code=204, responses=refusals())
-async def sign_out(request: Request, response: Response) -> None:
+async def sign_out(request: Request, response: Response, session: SignedIn) -> None:
     """Ends this session."""
-    session = await present_session(request)
     sign_in = sign_in_of(request)
     async with sign_in.database.as_operator() as connection:
         await end_session(connection, session.text)
@@ -155,9 +157,8 @@ async def sign_out(request: Request, response: Response) -> None:
 
 
 @router.post("/auth/sign-out-everywhere", status_code=204, responses=refusals())
-async def sign_out_everywhere(request: Request, response: Response) -> None:
+async def sign_out_everywhere(request: Request, response: Response, session: SignedIn) -> None:
     """Ends all sessions of whoever is signed in, on all devices, at once."""
-    session = await present_session(request)
     sign_in = sign_in_of(request)
     async with sign_in.database.as_operator() as connection:
         await end_all_sessions(connection, session.identity_id)

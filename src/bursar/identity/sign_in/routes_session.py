@@ -13,7 +13,7 @@ from bursar.identity.documented import refusals
 from bursar.identity.principal import MandateStatus, Role
 from bursar.identity.revision import note_change
 from bursar.identity.sign_in import members
-from bursar.identity.sign_in.caller import present_session, sign_in_of
+from bursar.identity.sign_in.caller import SignedIn, sign_in_of
 from bursar.identity.sign_in.members import Membership
 from bursar.identity.sign_in.page_texts import language_of
 from bursar.identity.sign_in.sessions import Session
@@ -64,9 +64,8 @@ class LanguageChange(Ask):
 
 
 @router.get("/api/session", responses=refusals())
-async def read_session(request: Request, response: Response) -> SessionAnswer:
+async def read_session(request: Request, response: Response, session: SignedIn) -> SessionAnswer:
     """Who is signed in."""
-    session = await present_session(request)
     async with sign_in_of(request).database.as_operator() as connection:
         known = await members.memberships(connection, session.identity_id)
     response.headers["Cache-Control"] = "no-store"
@@ -74,9 +73,10 @@ async def read_session(request: Request, response: Response) -> SessionAnswer:
 
 
 @router.put("/api/session/language", responses=refusals())
-async def switch_language(request: Request, response: Response, body: LanguageChange) -> SessionAnswer:
+async def switch_language(
+    request: Request, response: Response, session: SignedIn, body: LanguageChange
+) -> SessionAnswer:
     """The language of the pages, and of everything that is said to this person, in all their mandates."""
-    session = await present_session(request)
     wiring = wiring_of(request)
     async with sign_in_of(request).database.as_operator() as connection:
         await connection.execute(_SET_LANGUAGE, session.identity_id, body.language)
