@@ -171,11 +171,15 @@ def replay(
     model: Annotated[str, typer.Option(help="Model whose price is charged.")],
     pool: Annotated[str, typer.Option(help="What the throwaway mandate's pool holds, such as 2.00.")],
     speed: Annotated[float, typer.Option(help="Times faster than the trace; 0 for as fast as it goes.")] = 1.0,
+    dialect: Annotated[
+        str, typer.Option(help="chat_completions, responses, messages, or embeddings (which have input only).")
+    ] = "chat_completions",
     data_dir: DataDir = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Run a public LLM trace through the real gateway, with the demo upstream, until the money ends."""
+    from bursar.cli.replay.asking import ASKINGS
     from bursar.cli.replay.running import replay as replay_now
     from bursar.foundation.money import parse_amount
 
@@ -185,7 +189,9 @@ def replay(
         pool_nanos = parse_amount(pool, field="--pool")
         if speed < 0:
             raise ValueError("--speed must not be negative")
-        report = await replay_now(settings, trace, model, pool_nanos, speed, show_progress=not as_json)
+        if dialect not in ASKINGS:
+            raise ValueError(f"--dialect must be one of {', '.join(ASKINGS)}")
+        report = await replay_now(settings, trace, model, pool_nanos, speed, dialect=dialect, show_progress=not as_json)
         if as_json:
             print_json(report.to_json())
         else:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from bursar.cli.replay.asking import Asking, error_of
 from bursar.cli.replay.report import Tally
 from bursar.cli.replay.trace import TraceCall
 from bursar.pricing.cost import cost_nanos
@@ -19,8 +20,9 @@ RETRIES: Final = 2
 
 
 class Caller:
-    def __init__(self, url: str, key: str, model: str, price: PriceUsed, tally: Tally) -> None:
-        self._url = f"{url}/v1/chat/completions"
+    def __init__(self, url: str, key: str, model: str, asking: Asking, price: PriceUsed, tally: Tally) -> None:
+        self._url = url + asking.path
+        self._asking = asking
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
         self._model = model
         self._price = price
@@ -28,6 +30,7 @@ class Caller:
 
     async def make(self, session: aiohttp.ClientSession, call: TraceCall, *, streamed: bool) -> None:
         """Make the call and count what came of it; never raises."""
+        streamed = streamed and self._asking.has_output
         self.tally.calls += 1
         self.tally.streamed += streamed
         try:
@@ -51,7 +54,7 @@ class Caller:
                 self._refused(call.at, (orjson.loads(await answer.read())).get("error") or {})
                 return None
             clamped = answer.headers.get("x-bursar-output-clamped")
-            error = _error_in(await answer.read()) if streamed else None
+            error = error_of(self._asking, await answer.read()) if streamed else None
             if not streamed:
                 await answer.read()
         if error is not None:
@@ -63,17 +66,12 @@ class Caller:
     def _body(self, call: TraceCall, *, streamed: bool) -> bytes:
         """A prompt about as long as the trace's, which tells the demo model exactly what to report and to answer."""
         told = f"[[input_tokens={call.input_tokens} tokens={call.output_tokens}]]"
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": "user", "content": f"{told} {'a ' * call.input_tokens}"}],
-            "max_completion_tokens": max(1, call.output_tokens),
-        }
-        if streamed:
-            body["stream"] = True
-        return orjson.dumps(body)
+        asked = self._asking.body(f"{told} {'a ' * call.input_tokens}", max(1, call.output_tokens))
+        return orjson.dumps({"model": self._model, **asked, **({"stream": True} if streamed else {})})
 
     def _completed(self, call: TraceCall, clamped: int | None) -> None:
-        output = call.output_tokens if clamped is None else min(clamped, call.output_tokens)
+        wanted = call.output_tokens if self._asking.has_output else 0
+        output = wanted if clamped is None else min(clamped, wanted)
         self.tally.completed += 1
         self.tally.expected_nanos += cost_nanos(
             self._price, Usage(input_tokens=call.input_tokens, output_tokens=output)
@@ -88,13 +86,3 @@ class Caller:
         if billing["reason"] == "BALANCE_EXHAUSTED":
             ended = self.tally.money_ended_at
             self.tally.money_ended_at = at if ended is None else min(ended, at)
-
-
-def _error_in(stream: bytes) -> dict[str, Any] | None:
-    """The error that ended a stream, if one did."""
-    for line in stream.splitlines():
-        if line.startswith(b"data: ") and b'"error"' in line and line != b"data: [DONE]":
-            error: dict[str, Any] | None = orjson.loads(line[6:]).get("error")
-            if error:
-                return error
-    return None

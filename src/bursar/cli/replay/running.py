@@ -21,6 +21,7 @@ import aiohttp
 from bursar.app import Worker, running_parts
 from bursar.billing.money_in import post_money
 from bursar.billing.settings import change_settings
+from bursar.cli.replay.asking import ASKINGS, Asking
 from bursar.cli.replay.calls import Caller
 from bursar.cli.replay.report import Report, Tally
 from bursar.cli.replay.trace import TraceCall, read_trace
@@ -38,6 +39,7 @@ from bursar.worker import new_server
 
 ACTOR: Final = "replay"
 FINANCE: Final = "finance@replay.invalid"
+DEFAULT_DIALECT: Final = "chat_completions"
 AT_ONCE: Final = 128
 """Calls in flight at most, where the trace's own pace is not kept."""
 
@@ -49,9 +51,18 @@ _UNSENT: Final = "SELECT count(*) FROM notice WHERE mandate_id = $1 AND state NO
 
 
 async def replay(
-    settings: Settings, trace: Path, model: str, pool_nanos: int, speed: float, *, show_progress: bool
+    settings: Settings,
+    trace: Path,
+    model: str,
+    pool_nanos: int,
+    speed: float,
+    *,
+    dialect: str = DEFAULT_DIALECT,
+    show_progress: bool,
 ) -> Report:
-    """Run the trace. Raises `TraceError`, `ModelNotPriced`, and whatever stops a start."""
+    """Run the trace. Raises `TraceError`, `ModelNotPriced`, `KeyError` for an unknown dialect, and whatever stops a
+    start."""
+    asking = ASKINGS[dialect]
     calls = await asyncio.to_thread(read_trace, trace)
     price = _price(settings, model)
     tally = Tally()
@@ -61,11 +72,11 @@ async def replay(
             tally.own_seconds.append(record.own_seconds)
 
     async with running_demo_upstream() as upstream_url, prepared_addresses(settings) as addresses:
-        own = _own_settings(settings, model, upstream_url)
+        own = _own_settings(settings, model, asking, upstream_url)
         async with running_parts(own, addresses, on_finished=finished) as worker, _served(worker) as url:
             mandate, key = await _throwaway(worker, price.currency, pool_nanos)
             began = time.monotonic()
-            await _run(calls, Caller(url, key, model, price, tally), speed, show_progress=show_progress)
+            await _run(calls, Caller(url, key, model, asking, price, tally), speed, show_progress=show_progress)
             seconds = time.monotonic() - began
             return await _conclude(worker, mandate, tally, seconds)
 
@@ -79,8 +90,8 @@ def _price(settings: Settings, model: str) -> PriceUsed:
         return catalogue.price(model, None, now, currency=missing.source).price
 
 
-def _own_settings(settings: Settings, model: str, upstream_url: str) -> Settings:
-    upstream = UpstreamSettings(name="demo", dialect="openai", base_url=upstream_url, models=(model,))
+def _own_settings(settings: Settings, model: str, asking: Asking, upstream_url: str) -> Settings:
+    upstream = UpstreamSettings(name="demo", dialect=asking.upstream_dialect, base_url=upstream_url, models=(model,))
     mail = settings.data_dir / "replay-mail"
     return replace(settings, upstreams=(upstream,), mail_url=f"maildir:{mail}", demo=False)
 
