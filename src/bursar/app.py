@@ -37,6 +37,7 @@ from bursar.identity.sign_in.desk import SignIn
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import EngineLimits, Ledger
 from bursar.ledger.pruning import Pruning, resolved_holds
+from bursar.notices.live.hub import LiveHub
 from bursar.notices.news import ShortageNews
 from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
@@ -66,6 +67,7 @@ class Worker:
     database: Database
     ledger: Ledger
     gateway: Gateway
+    live: LiveHub
 
     def reload(self, settings: Settings) -> None:
         """Prices and upstreams of `settings`, from the next call on. Raises `ValueError`."""
@@ -132,18 +134,19 @@ async def running_parts(
             told_at=news.notified_at,
             sign_in=sign_in,
         )
-        api = management_api(wiring, secrets)
+        live = await _start_live(database, authenticator, metrics, life)
+        api = management_api(wiring, secrets, live)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
-        yield Worker(dispatcher(gateway, api), database, ledger, gateway)
+        yield Worker(dispatcher(gateway, api), database, ledger, gateway, live)
 
 
-def management_api(wiring: Wiring, secrets: Secrets) -> FastAPI:
+def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub) -> FastAPI:
     """Every route that is not the gateway's, of all rooms: a room's router stands here, and nowhere else.
 
     The walk of routes and roles (`tests/identity/test_access.py`) goes over what this returns.
     """
-    return create_api(wiring, sign_in_router, *notice_routers(secrets, wiring.public_url))
+    return create_api(wiring, sign_in_router, *notice_routers(secrets, wiring.public_url, live))
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:
@@ -152,6 +155,16 @@ def _engine_limits(settings: Settings) -> EngineLimits:
         queue_seconds=settings.reserve_queue_millis / 1000,
         wait_for_held_seconds=settings.held_funds_wait_millis / 1000,
     )
+
+
+async def _start_live(
+    database: Database, authenticator: Authenticator, metrics: WorkerMetrics, life: contextlib.AsyncExitStack
+) -> LiveHub:
+    live = LiveHub(database, authenticator)
+    await live.start()
+    life.push_async_callback(live.stop)
+    metrics.watch("bursar_live_pages", lambda: live.open_pages)
+    return live
 
 
 async def _start_upkeep(

@@ -25,11 +25,18 @@ class Server(uvicorn.Server):
     """Runs inside our own loop: signals are ours, so that what has to end ends in order."""
 
     on_started: Callable[[], None] | None = None
+    on_stopping: Callable[[], None] | None = None
+    """Ends what would not end by itself, before the running requests are waited for."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.on_started is not None:
             self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.on_stopping is not None:
+            self.on_stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,6 +61,7 @@ async def run_worker(
             gc.freeze()
             gc.set_threshold(50_000, 50, 100)
             server.on_started = on_started
+            server.on_stopping = worker.live.end_all
             await server.serve(sockets=[listening])
 
 

@@ -22,6 +22,7 @@ from bursar.identity.sign_in.providers import Provider
 from bursar.identity.sign_in.tokens import csrf_token
 from bursar.identity.wiring import Wiring
 from bursar.ledger.engine import Ledger
+from bursar.notices.live.hub import LiveHub
 from bursar.notices.rider import NoticeRider
 
 ROOT_KEY = "the-root-key-of-the-tests"
@@ -134,7 +135,7 @@ async def running_api(
     wiring = Wiring(
         database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL, sign_in=sign_in
     )
-    app = management_api(wiring, SECRETS)
+    app = management_api(wiring, SECRETS, LiveHub(database, authenticator))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=base_url) as http:

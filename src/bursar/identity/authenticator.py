@@ -23,7 +23,7 @@ from bursar.identity.keys import KEY_PREFIX, is_same_hash, key_hash, parse_key
 from bursar.identity.listener import Listener
 from bursar.identity.lookup import REVISIONS, Found, find_key, find_mandate, find_person, is_external_id
 from bursar.identity.principal import Caller, MandateFacts, Person
-from bursar.identity.revision import ROOT, read_payload
+from bursar.identity.revision import CHANNEL, ROOT, read_payload
 from bursar.identity.shelf import NEVER, Bounded, KnownKey, KnownPerson, Shelf, Shelves
 from bursar.identity.usage import KeyUsage
 
@@ -83,7 +83,7 @@ class Authenticator:
         self._look_ups: dict[Hashable, asyncio.Task[Any]] = {}
         self._places = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
         self._usage = KeyUsage(database)
-        self._listener = Listener(database, self._heard, self._missed_some)
+        self._listener = Listener(database, {CHANNEL: self._heard}, self._missed_some, name="identity")
 
     async def start(self) -> None:
         """Begin to listen. Works without it as well, at the pace of the question that is asked once a second."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,7 +11,6 @@ import asyncpg
 import structlog
 
 from bursar.foundation.database import Database
-from bursar.identity.revision import CHANNEL
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -20,17 +19,26 @@ _log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """Calls `heard(payload)` for every notification, and `gap()` whenever some may have been missed."""
+    """Calls a channel's function with the payload of every notification, and `gap()` whenever some may have been
+    missed. `name` is the connection's, for whoever looks at the database's activity."""
 
-    def __init__(self, database: Database, heard: Callable[[str], None], gap: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Callable[[str], None]],
+        gap: Callable[[], None],
+        *,
+        name: str,
+    ) -> None:
         self._database = database
-        self._heard = heard
+        self._channels = channels
         self._gap = gap
+        self._name = name
         self._task: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="identity-listener")
+        self._task = asyncio.create_task(self._run(), name=f"{self._name}-listener")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -45,17 +53,18 @@ class Listener:
                 await self._listen()
                 pause_seconds = _FIRST_PAUSE_SECONDS
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                _log.warning("identity_listener_lost", error=" ".join(str(error).split()))
+                _log.warning("listener_lost", listener=self._name, error=" ".join(str(error).split()))
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
         """Until the connection ends."""
-        connection = await self._database.connect(name="identity")
+        connection = await self._database.connect(name=self._name)
         ended = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: ended.set())
-            await connection.add_listener(CHANNEL, self._on_notification)
+            for channel in self._channels:
+                await connection.add_listener(channel, self._on_notification)
             self._gap()
             self.listening.set()
             await ended.wait()
@@ -65,5 +74,5 @@ class Listener:
             if not connection.is_closed():
                 connection.terminate()
 
-    def _on_notification(self, _connection: Any, _process_id: int, _channel: str, payload: object) -> None:
-        self._heard(str(payload))
+    def _on_notification(self, _connection: Any, _process_id: int, channel: str, payload: object) -> None:
+        self._channels[channel](str(payload))

@@ -20,6 +20,7 @@ import structlog
 
 from bursar.foundation.ids import new_id
 from bursar.ledger import limits as spending_limits
+from bursar.ledger.announcing import Announcer
 from bursar.ledger.batch import Result
 from bursar.ledger.books import InMandate
 from bursar.ledger.check import unfit
@@ -80,6 +81,7 @@ class Ledger:
         """By lane: the batch that it is working on."""
         self._own_lanes = asyncio.Semaphore(OWN_LANES)
         self._refused = RefusalMemory(self._limits.remember_refusals_seconds)
+        self._announcer = Announcer(pool)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._stopping = False
@@ -91,7 +93,7 @@ class Ledger:
 
     async def start(self) -> None:
         self._running = True
-        for coroutine in (self._serve(), self._sweep(), self._count_refusals()):
+        for coroutine in (self._serve(), self._sweep(), self._count_refusals(), self._announcer.run()):
             self._spawn(coroutine)
         await self.liveness.start()
 
@@ -108,6 +110,7 @@ class Ledger:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._announcer.say()
         gone = LedgerUnavailable("the ledger is shutting down")
         self._intake.empty(gone)
         for entry in self._all_begun():
@@ -284,6 +287,7 @@ class Ledger:
         intake = self._intake
         for account in result.changed:
             self._refused.forget(account)
+        self._announcer.note(result.changed)
         for entry, outcome in result.answered:
             self._answer(entry, outcome, now)
         for entry, error in result.broken:
