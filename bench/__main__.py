@@ -28,6 +28,7 @@ TITLES: Final = {
     "flat_cost": "A full database beside an empty one",
     "ledger": "Ledger: reserve and settle on one hot pool",
     "notices": "Notices",
+    "live": "Live: 1,000 open pages",
     "startup": "Start and memory",
 }
 """By bench, in the order of the page; for those that print no title of their own."""
