@@ -285,6 +285,8 @@ class Delivery:
             date=row.claimed_at,
             unsubscribe_url=unsubscribe_url,
             event=event_of(row),
+            brief=mail.brief,
+            mandate_id=row.mandate_id,
         )
 
     def _rests(self, channel: str) -> bool:

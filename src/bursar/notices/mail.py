@@ -40,6 +40,8 @@ class Mail:
     subject: str
     text: str
     html: str
+    brief: str = ""
+    """A few sentences and the link, for a chat or a short message."""
 
 
 def render(facts: MailFacts) -> Mail:
@@ -73,6 +75,7 @@ def render(facts: MailFacts) -> Mail:
         ),
         text=_template("notice.txt.jinja").render(content),
         html=_template("notice.html.jinja").render(content),
+        brief=" ".join(part for part in (sheet.lead, sheet.detail, sheet.action, facts.top_up_url) if part),
     )
 
 

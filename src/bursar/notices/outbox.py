@@ -107,9 +107,9 @@ _CLAIM: Final = """
            coalesce(terms.language, mandate.language) AS language,
            terms.billing_model, coalesce(terms.notify_cooldown_seconds, 3600) AS cooldown_seconds,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
-           CASE WHEN taken.channel = 'webhook'
+           CASE WHEN taken.channel IN ('webhook', 'messaging')
                 THEN EXISTS (SELECT FROM webhook_endpoint AS endpoint WHERE endpoint.mandate_id = taken.mandate_id
-                                AND taken.recipient = 'webhook:' || endpoint.endpoint_id
+                                AND endpoint.endpoint_id::text = split_part(taken.recipient, ':', 2)
                                 AND endpoint.disabled_at IS NULL)
                 WHEN taken.kind = 'EXHAUSTED'
                 THEN coalesce(taken.recipient = ANY (terms.notify_emails)

@@ -33,7 +33,7 @@ _NEEDED: Final = {"EXHAUSTED": 12_000_000}
 _QUEUE: Final = """
     INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
                         next_attempt_at, created_at, updated_at)
-    VALUES ($1, $2, $3, $1, $2, $2, 'email', $4, $5, $6, $6, $6)
+    VALUES ($1, $2, $3, $1, $2, $2, $7, $4, $5, $6, $6, $6)
         ON CONFLICT (mandate_id, kind, account_id, recipient) WHERE state = 'QUEUED'
         DO UPDATE SET next_attempt_at = EXCLUDED.next_attempt_at
     RETURNING notice_id
@@ -63,9 +63,13 @@ def preview(kind: str, language: str, mandate: MandateFacts, public_url: str) ->
     return render(facts)
 
 
-async def queue_test(pool: Pool, mandate_id: UUID, address: str, at: datetime | None = None) -> UUID:
-    """A test for one address, through the outbox like everything else; one at a time. `pool` is `bursar_ledger`'s."""
+async def queue_test(pool: Pool, mandate_id: UUID, recipient: str, at: datetime | None = None) -> UUID:
+    """A test for one recipient (an address, or an endpoint's name), through the outbox like everything else.
+
+    One at a time. `pool` is `bursar_ledger`'s.
+    """
+    channel = next((name for name in ("webhook", "messaging") if recipient.startswith(f"{name}:")), "email")
     moment = at if at is not None else await pool.fetchval("SELECT now()")
     figures = Figures(moment, 0, 0, 0, 0, None, None).to_json()
-    notice_id: UUID = await pool.fetchval(_QUEUE, mandate_id, new_id(), TEST.name, address, figures, moment)
+    notice_id: UUID = await pool.fetchval(_QUEUE, mandate_id, new_id(), TEST.name, recipient, figures, moment, channel)
     return notice_id

@@ -76,7 +76,8 @@ _WATCH: Final = """
                          WHERE dead.mandate_id = wanted.mandate_id AND dead.channel = 'email'
                            AND dead.address = listed.address)
                   ORDER BY listed.place)
-           || ARRAY(SELECT 'webhook:' || endpoint.endpoint_id FROM webhook_endpoint AS endpoint
+           || ARRAY(SELECT CASE endpoint.transport WHEN 'webhook' THEN 'webhook:' ELSE 'messaging:' END
+                               || endpoint.endpoint_id FROM webhook_endpoint AS endpoint
                      WHERE endpoint.mandate_id = wanted.mandate_id AND endpoint.disabled_at IS NULL
                      ORDER BY endpoint.endpoint_id) AS recipients
       FROM wanted
@@ -143,7 +144,8 @@ _QUEUE: Final = (
     INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
                         next_attempt_at, created_at, updated_at)
     SELECT mandate_id, notice_id, kind, account_id, shortage_id, slot_id,
-           CASE WHEN recipient LIKE 'webhook:%' THEN 'webhook' ELSE 'email' END, recipient, payload, $9, $9, $9
+           CASE WHEN recipient LIKE 'webhook:%' THEN 'webhook' WHEN recipient LIKE 'messaging:%' THEN 'messaging'
+                ELSE 'email' END, recipient, payload, $9, $9, $9
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[])
            AS new (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, recipient, payload)
      ORDER BY mandate_id, kind, account_id, recipient

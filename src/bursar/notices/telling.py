@@ -16,6 +16,7 @@ from bursar.notices.channels.egress import Egress
 from bursar.notices.channels.email import EmailChannel
 from bursar.notices.channels.mail_url import MailUrlError, helo_name, parse_mail_url
 from bursar.notices.channels.maildir import MaildirChannel
+from bursar.notices.channels.messaging import MessagingChannel
 from bursar.notices.channels.webhook import WebhookChannel
 from bursar.notices.counting import CountedChannel
 from bursar.notices.delivery import Delivery, DeliveryPace
@@ -65,6 +66,7 @@ def open_delivery(
     channels: list[Channel] = [CountedChannel(mail.channel)]
     if secrets is not None:
         channels.append(CountedChannel(WebhookChannel(pool, secrets, Egress())))
+        channels.append(CountedChannel(MessagingChannel(pool, secrets)))
     return Delivery(pool, channels, public_url=public_url, message_domain=mail.sender.domain, links=links, pace=pace)
 
 

@@ -1,4 +1,4 @@
-"""A mandate's webhook endpoints: where they are, by which secrets they are signed, whether they work."""
+"""A mandate's endpoints (webhooks, chats, phones): where they are, their secrets, whether they work."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PREFIX: Final = "webhook:"
+MESSAGING: Final = "messaging:"
 MOST_ENDPOINTS: Final = 10
 DISABLED: Final = "WEBHOOK_DISABLED"
 
 _ONE: Final = """
-    SELECT mandate_id, endpoint_id, url, secrets, created_at, failing_since, disabled_at, disabled_reason
+    SELECT mandate_id, endpoint_id, transport, label, url, secrets, created_at, failing_since, disabled_at,
+           disabled_reason
       FROM webhook_endpoint WHERE mandate_id = $1 AND endpoint_id = $2
 """
 _ALL: Final = """
-    SELECT mandate_id, endpoint_id, url, secrets, created_at, failing_since, disabled_at, disabled_reason
-      FROM webhook_endpoint WHERE mandate_id = $1 AND deleted_at IS NULL ORDER BY endpoint_id
+    SELECT mandate_id, endpoint_id, transport, label, url, secrets, created_at, failing_since, disabled_at,
+           disabled_reason
+      FROM webhook_endpoint
+     WHERE mandate_id = $1 AND deleted_at IS NULL AND (transport = 'webhook') = $2 ORDER BY endpoint_id
 """
 _DISABLE: Final = """
     UPDATE webhook_endpoint SET disabled_at = $3, disabled_reason = $4
@@ -44,7 +48,7 @@ _DISABLE: Final = """
 _REPLAY: Final = """
     UPDATE notice SET state = 'QUEUED', next_attempt_at = now(), updated_at = now(), attempts = 0
       FROM (SELECT DISTINCT ON (kind, account_id) notice_id, kind, account_id FROM notice
-             WHERE mandate_id = $1 AND channel = 'webhook' AND recipient = $2 AND created_at >= $3
+             WHERE mandate_id = $1 AND recipient = $2 AND created_at >= $3
                AND state IN ('FAILED', 'REFUSED')
              ORDER BY kind, account_id, created_at DESC) AS missed
      WHERE notice.mandate_id = $1 AND notice.notice_id = missed.notice_id
@@ -57,10 +61,17 @@ _REPLAY: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`secrets` are encrypted, the newest first; a second one is valid until the rotation is finished."""
+    """`secrets` are encrypted, the newest first; a second one is valid until the rotation is finished.
+
+    Of what is no webhook the URL is the secret, and is encrypted.
+    """
 
     mandate_id: UUID
     endpoint_id: UUID
+    transport: str
+    """`webhook`, `teams`, `slack` or `sms`."""
+    label: str | None
+    """What may be shown of the URL of what is no webhook."""
     url: str
     secrets: tuple[str, ...]
     created_at: datetime
@@ -70,17 +81,18 @@ class Endpoint:
 
     @property
     def recipient(self) -> str:
-        return f"{PREFIX}{self.endpoint_id}"
+        return f"{PREFIX if self.transport == 'webhook' else MESSAGING}{self.endpoint_id}"
 
 
 async def endpoint_of(pool: Pool, mandate_id: UUID, recipient: str) -> Endpoint | None:
-    row = await pool.fetchrow(_ONE, mandate_id, UUID(recipient.removeprefix(PREFIX)))
+    row = await pool.fetchrow(_ONE, mandate_id, UUID(recipient.partition(":")[2]))
     return None if row is None else _endpoint(dict(row))
 
 
-async def list_endpoints(database: Database, mandate_id: UUID) -> Sequence[Endpoint]:
+async def list_endpoints(database: Database, mandate_id: UUID, *, webhooks: bool = True) -> Sequence[Endpoint]:
+    """The webhooks, or all the others."""
     async with database.as_mandate(mandate_id) as connection:
-        return [_endpoint(dict(row)) for row in await connection.fetch(_ALL, mandate_id)]
+        return [_endpoint(dict(row)) for row in await connection.fetch(_ALL, mandate_id, webhooks)]
 
 
 async def add_endpoint(
@@ -97,13 +109,27 @@ async def add_endpoint(
     return endpoint_id, secret
 
 
+async def add_messaging(
+    database: Database, secrets: Secrets, mandate_id: UUID, *, transport: str, url: str, label: str, actor: str
+) -> UUID:
+    """A chat or a phone. The URL was checked by `channels.messaging`, and is kept encrypted."""
+    endpoint_id = new_id()
+    async with database.as_mandate(mandate_id) as connection:
+        await connection.execute(
+            "INSERT INTO webhook_endpoint (mandate_id, endpoint_id, transport, label, url, secrets, created_by)"
+            " VALUES ($1, $2, $3, $4, $5, '{}', $6)",
+            mandate_id, endpoint_id, transport, label, secrets.encrypt(url), actor,
+        )  # fmt: skip
+    return endpoint_id
+
+
 async def rotate(database: Database, secrets: Secrets, mandate_id: UUID, endpoint_id: UUID) -> str | None:
     """A new secret; the one before signs as well until the next rotation. `None` where there is no such endpoint."""
     secret = _new_secret()
     async with database.as_mandate(mandate_id) as connection:
         done = await connection.execute(
             "UPDATE webhook_endpoint SET secrets = ARRAY[$3, secrets[1]]"
-            " WHERE mandate_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL",
+            " WHERE mandate_id = $1 AND endpoint_id = $2 AND transport = 'webhook' AND deleted_at IS NULL",
             mandate_id, endpoint_id, secrets.encrypt(secret),
         )  # fmt: skip
         if done != "UPDATE 1":
@@ -134,14 +160,15 @@ async def note_replay(database: Database, mandate_id: UUID, endpoint_id: UUID, s
 async def enable_and_replay(pool: Pool, mandate_id: UUID, endpoint_id: UUID, since: datetime) -> int | None:
     """Works again: what was missed since then is queued; `None` where there is no such endpoint."""
     async with pool.acquire() as connection, connection.transaction():
-        done = await connection.execute(
+        transport = await connection.fetchval(
             "UPDATE webhook_endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL"
-            " WHERE mandate_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL",
+            " WHERE mandate_id = $1 AND endpoint_id = $2 AND deleted_at IS NULL RETURNING transport",
             mandate_id, endpoint_id,
         )  # fmt: skip
-        if done != "UPDATE 1":
+        if transport is None:
             return None
-        return len(await connection.fetch(_REPLAY, mandate_id, f"{PREFIX}{endpoint_id}", since))
+        recipient = f"{PREFIX if transport == 'webhook' else MESSAGING}{endpoint_id}"
+        return len(await connection.fetch(_REPLAY, mandate_id, recipient, since))
 
 
 async def works(pool: Pool, endpoint: Endpoint) -> None:
@@ -159,7 +186,8 @@ async def disable(pool: Pool, endpoint: Endpoint, reason: str, at: datetime) -> 
     async with pool.acquire() as connection, connection.transaction():
         row = await connection.fetchrow(_DISABLE, endpoint.mandate_id, endpoint.endpoint_id, at, reason[:500])
         if row is not None:
-            payload = {"endpointId": str(endpoint.endpoint_id), "url": endpoint.url, "reason": reason[:500]}
+            shown = endpoint.label or endpoint.url
+            payload = {"endpointId": str(endpoint.endpoint_id), "url": shown, "reason": reason[:500]}
             item = Item(endpoint.mandate_id, DISABLED, endpoint.mandate_id, payload)
             await inbox.put(connection, [item], at)
             log.warning("webhook_disabled", mandate_id=str(endpoint.mandate_id), reason=reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 
 class Verdict(StrEnum):
@@ -43,6 +44,9 @@ class Letter:
     """Where one POST takes this recipient off (RFC 8058)."""
     event: Mapping[str, Any] | None = None
     """The same for programs: `id`, `type`, `timestamp` and `data`."""
+    brief: str = ""
+    """The same for a chat or a short message: a few sentences and a link."""
+    mandate_id: UUID | None = None
 
 
 Delivered = tuple[Letter, Outcome]

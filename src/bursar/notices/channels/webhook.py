@@ -1,80 +1,52 @@
-"""Signed webhooks (Standard Webhooks): JSON by POST, an id that stays the same, a signature under every valid secret.
-
-An endpoint that answers 410, or has failed for three days, is disabled, and the mandate's owners are told.
-"""
+"""Signed webhooks (Standard Webhooks): JSON by POST, a stable id, a signature under every valid secret."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 import aiohttp
 import orjson
-import structlog
 from standardwebhooks import Webhook
 
 from bursar.foundation.secrets import Secrets, SecretsError
-from bursar.notices import webhooks
-from bursar.notices.channels import Delivered, Letter, Outcome, Verdict
 from bursar.notices.channels.egress import Egress, EgressRefused
+from bursar.notices.channels.endpoint import Attempt, EndpointChannel
+from bursar.notices.channels.letters import Letter
 from bursar.notices.webhooks import Endpoint
 
 if TYPE_CHECKING:
     from asyncpg import Pool
 
-log = structlog.get_logger(__name__)
-
 _GONE: Final = 410
-LASTING: Final = timedelta(days=3)
 
 
-class WebhookChannel:
-    """Sends one letter after the other: each has its own endpoint, and its own trouble."""
-
+class WebhookChannel(EndpointChannel):
     name = "webhook"
 
     def __init__(
         self, pool: Pool, secrets: Secrets, egress: Egress, *, now: Callable[[], datetime] | None = None
     ) -> None:
         """`pool` is `bursar_ledger`'s. `now` is for tests."""
-        self._pool = pool
+        super().__init__(pool, now=now)
         self._secrets = secrets
         self._egress = egress
-        self._now = now or (lambda: datetime.now(UTC))
-
-    async def deliver(
-        self, letters: Sequence[Letter], *, go_on: Callable[[], bool]
-    ) -> AsyncGenerator[Sequence[Delivered], None]:
-        for letter in letters:
-            if not go_on():
-                return
-            yield [(letter, await self._send(letter))]
 
     async def close(self) -> None:
         await self._egress.close()
 
-    async def _send(self, letter: Letter) -> Outcome:
-        event = dict(letter.event or {})
-        mandate_id = UUID(event["data"]["mandateId"])
-        endpoint = await webhooks.endpoint_of(self._pool, mandate_id, letter.recipient)
-        if endpoint is None or endpoint.disabled_at is not None:
-            return Outcome(Verdict.REFUSED, "the endpoint is gone or disabled")
+    async def attempt(self, endpoint: Endpoint, letter: Letter) -> Attempt:
         try:
-            answered = await self._egress.post(endpoint.url, *self._signed(endpoint, event))
+            answered = await self._egress.post(endpoint.url, *self._signed(endpoint, dict(letter.event or {})))
         except (EgressRefused, SecretsError) as error:
-            return await self._failed(endpoint, str(error))
+            return Attempt(False, str(error))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return await self._failed(endpoint, f"{type(error).__name__}: {error}"[:300])
+            return Attempt(False, f"{type(error).__name__}: {error}"[:300])
         detail = f"{answered.status} {answered.text}".strip()
-        if 200 <= answered.status < 300:
-            await webhooks.works(self._pool, endpoint)
-            return Outcome(Verdict.SENT, detail)
         if answered.status == _GONE:
-            await webhooks.disable(self._pool, endpoint, "it answered 410", self._now())
-            return Outcome(Verdict.REFUSED, detail)
-        return await self._failed(endpoint, detail)
+            return Attempt(False, f"it answered {detail}", gone=True)
+        return Attempt(200 <= answered.status < 300, detail)
 
     def _signed(self, endpoint: Endpoint, event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
         """Body and headers. During a rotation both secrets sign, so that the receiver may know either."""
@@ -90,11 +62,3 @@ class WebhookChannel:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": " ".join(signatures),
         }
-
-    async def _failed(self, endpoint: Endpoint, detail: str) -> Outcome:
-        now = self._now()
-        if endpoint.failing_since is not None and now - endpoint.failing_since >= LASTING:
-            await webhooks.disable(self._pool, endpoint, f"it has failed for {LASTING.days} days: {detail}", now)
-            return Outcome(Verdict.REFUSED, detail)
-        await webhooks.fails(self._pool, endpoint, now)
-        return Outcome(Verdict.LATER, detail)
