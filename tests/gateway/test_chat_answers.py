@@ -281,12 +281,13 @@ TO_BE_READ = {
     "an error": b'{"choices":[],"error":{"message":"x"}}',
     "the end": b"[DONE]",
     "nothing": b"",
+    "a second line": b'{"choices":[]}\ndata: ',
 }
 
 
 @pytest.mark.parametrize("name", TO_BE_READ)
 def test_what_says_more_than_output_is_always_read(name: str) -> None:
-    assert not CHAT.skim(TO_BE_READ[name])
+    assert CHAT.skim(b"data: %b\n\n" % TO_BE_READ[name]) == 0
 
 
 @given(st.text())
@@ -296,7 +297,8 @@ def test_whatever_is_skimmed_has_nothing_to_tell_and_no_more_tokens_than_bytes(t
         msgspec.json.encode({"choices": [{"delta": {"content": text}}], "usage": None}),
         msgspec.json.encode({"choices": [{"delta": delta}]}),
     ):
-        assert CHAT.skim(data)
+        block = b"data: %b\n\n" % data
+        assert CHAT.skim(block) == len(block)
         reading = event(data)
         assert not reading.is_error
         assert not reading.is_end

@@ -37,7 +37,13 @@ class Answer:
     def __init__(self, pieces: list[bytes], *, breaks: bool) -> None:
         self._pieces = pieces
         self._breaks = breaks
+        self._ends_with_a_piece = len(pieces) % 2 == 0
         self.closed = False
+
+    @property
+    def ended(self) -> bool:
+        """An end may come together with the last piece, or later."""
+        return self._ends_with_a_piece and not self._pieces and not self._breaks
 
     async def next_chunk(self) -> bytes:
         if self.closed:

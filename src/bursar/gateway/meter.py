@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from bursar.gateway.dialects.seam import NO_USAGE, CallRequest, Produced, Reading, UsageReport
-from bursar.gateway.sse import SseEvent
+from bursar.gateway.sse import SseEvent, SseSplitter
 from bursar.ledger.model import CostSource
 from bursar.pricing.catalogue import Priced
 from bursar.pricing.cost import cost_nanos
@@ -35,6 +35,9 @@ MOST_TOKENS: Final = 10_000_000
 
 LEAST_STEP_TOKENS: Final = 16
 """The smallest extension that is asked for: what remains of a balance is delivered down to so few tokens."""
+
+
+_NOTHING: Final = Produced()
 
 
 class Ending(Enum):
@@ -98,10 +101,10 @@ class Meter:
         held_nanos: int,
         read: Callable[[SseEvent], Reading] | None = None,
     ) -> None:
-        """`read` reads events that were deferred."""
+        """`read` reads events that were taken in unread."""
         self._request = request
         self._read = read
-        self._deferred: list[SseEvent] = []
+        self._deferred: list[bytes] = []
         self._deferred_bytes = 0
         self._priced = priced
         self._quote = quote
@@ -113,7 +116,7 @@ class Meter:
         self._window_tokens = 0  # Its tokens when it was last counted,
         self._unsure_bytes = 0  # and the bytes that came since.
         self._extra = 0
-        self._last = Produced()
+        self._last = _NOTHING
         self.extended(held_nanos)
 
     # --- while it runs -----------------------------------------------------------------------------------------------
@@ -143,18 +146,31 @@ class Meter:
         self._paid_tokens = affordable_output_tokens(self._quote, held_nanos)
         self._always_covered = not self._quote.growing or self._paid_tokens >= self._quote.output_ceiling
 
-    def defer(self, event: SseEvent) -> None:
-        """Take in an event that is nothing but output (`Dialect.skim`): it is read when its tokens have to be known."""
-        self._deferred.append(event)
-        self._deferred_bytes += len(event.data)
+    def takes(self, block: bytes) -> bool:
+        """Take in whole events that are nothing but output (`Dialect.skim`), if the hold pays for their very bytes.
+
+        They are read when their tokens have to be known. False where the events are to be added one by one.
+        """
+        size = len(block)
+        if not self._always_covered:
+            fixed = self._counted + self._extra + self._window_tokens + self._unsure_bytes
+            if fixed + self._deferred_bytes + size > self._paid_tokens:
+                return False
+        self._deferred.append(block)
+        self._deferred_bytes += size
+        self._last = _NOTHING  # What was taken in is delivered, and what came before it.
+        self._is_current = False
         if self._deferred_bytes > MOST_DEFERRED_BYTES:
             self._read_deferred()
+        return True
 
     def _read_deferred(self) -> None:
         if self._deferred and self._read is not None:
             deferred, self._deferred, self._deferred_bytes = self._deferred, [], 0
-            for event in deferred:
+            last = self._last
+            for event in SseSplitter().feed(b"".join(deferred)):
                 self.add(self._read(event))
+            self._last = last
 
     def add(self, reading: Reading) -> None:
         """Count what was read."""
@@ -182,7 +198,7 @@ class Meter:
             self._pieces = [window] if window else []
             self._window_tokens, self._unsure_bytes = 0, _utf8_length(window)
         self._extra -= self._last.extra_tokens
-        self._last = Produced()
+        self._last = _NOTHING
 
     def covered(self) -> bool:
         """Whether the hold pays for everything that was added, as far as the call is one that grows."""

@@ -25,7 +25,9 @@ class StreamPasser:
         "_broke_off",
         "_call",
         "_client",
+        "_complete",
         "_first_data",
+        "_last_block",
         "_last_data",
         "_reported_error",
         "_splitter",
@@ -38,6 +40,10 @@ class StreamPasser:
         self._splitter = SseSplitter()
         self._first_data = b""
         self._last_data = b""
+        self._last_block = b""
+        """Events that were passed on unread, after those that the data above is of."""
+        self._complete = False
+        """Whether the client was told that this is all."""
         self._broke_off = False
         self._reported_error = False
 
@@ -53,35 +59,53 @@ class StreamPasser:
                 call.stop(GatewayFault(FaultKind.UPSTREAM_UNAVAILABLE, _BROKE_OFF))
                 call.broke_off(fault)
         call.ending = self._ending()
-        await client.write(self._last_words(), more=False)
+        if not self._complete:
+            await client.write(self._last_words(), more=False)
 
     async def _pass_all(self) -> None:
         answer, splitter, call = self._answer, self._splitter, self._call
         while chunk := await answer.next_chunk():
-            # Bytes that begin and end with whole events are sent on as they came.
-            begins_whole = not splitter.pending
-            events = splitter.feed(chunk)
-            await self._pass(events, chunk if begins_whole and not splitter.pending else None)
+            if splitter.pending:
+                await self._pass(splitter.feed(chunk), None)
+            elif (taken := self._take(chunk)) == len(chunk):
+                await self._pass_whole(chunk)
+            else:
+                events = splitter.feed(chunk[taken:] if taken else chunk)
+                # Bytes that begin and end with whole events are sent on as they came.
+                await self._pass(events, None if splitter.pending else chunk, chunk[:taken])
             if call.stopped:
                 return
         await self._pass(splitter.finish(), None)
 
-    async def _pass(self, events: Sequence[SseEvent], whole: bytes | None) -> None:
-        """Meter events, and send on those that are paid for; `whole` is all of them as one piece."""
+    def _take(self, chunk: bytes) -> int:
+        """How many bytes of what has come may be passed on unread: whole events of output that is paid for."""
+        call = self._call
+        length = call.dialect.skim(chunk)
+        if length == 0 or not call.meter.takes(chunk if length == len(chunk) else chunk[:length]):
+            return 0
+        if not self._first_data:
+            self._first_data = SseSplitter().feed(chunk[: chunk.index(b"\n\n") + 2])[0].data
+        self._last_block = chunk if length == len(chunk) else chunk[:length]
+        return length
+
+    async def _pass_whole(self, chunk: bytes) -> None:
+        """Send what came as it came; where it is the last of a stream, together with the end of the answer."""
+        self._complete = self._answer.ended
+        await self._client.write(chunk, more=not self._complete)
+
+    async def _pass(self, events: Sequence[SseEvent], whole: bytes | None, before: bytes = b"") -> None:
+        """Meter events, and send on those that are paid for; `whole` is `before` and all of them, as one piece."""
         call, meter, dialect = self._call, self._call.meter, self._call.dialect
-        ready: list[bytes] = []
+        ready: list[bytes] = [before] if before else []
         for event in events:
-            reading = None if dialect.skim(event.data) else dialect.read_event(event)
+            reading = dialect.read_event(event)
             if reading is NOTHING_READ:
-                self._last_data = event.data or self._last_data
+                self._passed(event)
                 ready.append(event.raw)
                 continue
             if not self._first_data:
                 self._first_data = event.data
-            if reading is None:
-                meter.defer(event)
-            else:
-                meter.add(reading)
+            meter.add(reading)
             if not meter.covered():
                 await self._send(ready)
                 whole = None
@@ -89,19 +113,23 @@ class StreamPasser:
                 if call.stopped:
                     meter.take_back()
                     return
-            if reading is not None and reading.is_error:
+            if reading.is_error:
                 self._reported_error = True
                 if self._is_about_our_account(event):
                     break
-            if reading is not None and reading.only_usage and not call.asked.request.usage_asked:
+            if reading.only_usage and not call.asked.request.usage_asked:
                 whole = None
                 continue
-            self._last_data = event.data
+            self._passed(event)
             ready.append(event.raw)
         if whole is not None and not call.stopped:
-            await self._client.write(whole, more=True)
+            await self._pass_whole(whole)
         else:
             await self._send(ready)
+
+    def _passed(self, event: SseEvent) -> None:
+        if event.data:
+            self._last_data, self._last_block = event.data, b""
 
     async def _send(self, ready: list[bytes]) -> None:
         if ready:
@@ -137,6 +165,8 @@ class StreamPasser:
         call, why = self._call, self._call.why_stopped
         if not call.stopped or why is None:
             return b""
+        if self._last_block:
+            self._passed(SseSplitter().feed(self._last_block)[-1])
         if isinstance(why, Refused):
             return call.dialect.stop_events(why.refusal, self._first_data, self._last_data)
         return call.dialect.fault_events(why, call.request_id, self._first_data, self._last_data)

@@ -135,6 +135,11 @@ class UpstreamAnswer:
             else:
                 connection.release()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has arrived and was read."""
+        return self._content is not None and self._content.at_eof()
+
     async def next_chunk(self) -> bytes:
         """What has arrived and was not read yet, joined; waits for something; empty at the body's end.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bursar.gateway.dialects.messages import MESSAGES
 from bursar.gateway.dialects.seam import Reading
 from bursar.gateway.meter import Ending
-from bursar.gateway.sse import SseEvent
+from bursar.gateway.sse import SseEvent, SseSplitter
 from tests.gateway.dialects.transcripts import PLENTY_NANOS, check, load, names, replay
 
 STREAMS = [name for name in names("messages") if name.startswith("stream")]
@@ -53,11 +53,13 @@ def test_a_stream_that_breaks_off_is_charged_what_came(name: str, length: int) -
 
 @pytest.mark.parametrize("more", [b'"usage":{}', b'"error":{}'])
 def test_only_deltas_are_left_unread(more: bytes) -> None:
-    delta = b'{"type":"content_block_delta","delta":'
-    assert MESSAGES.skim(delta + b'"\\"usage\\" \\"error\\" \\"response\\""}')
-    assert not MESSAGES.skim(delta + b'"x",' + more + b"}")
-    assert not MESSAGES.skim(b'{"type":"error","delta":"x"}')
-    assert sum(MESSAGES.skim(line[6:]) for line in load("messages", "stream").upstream.splitlines()) == 3
+    delta = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":'
+    text = delta + b'"\\"usage\\" \\"error\\" \\"response\\""}\n\n'
+    assert MESSAGES.skim(text + text) == 2 * len(text)
+    assert MESSAGES.skim(text + delta + b'"x",' + more + b"}\n\n") == len(text)
+    assert MESSAGES.skim(b'event: error\ndata: {"type":"error","delta":"x"}\n\n') == 0
+    events = SseSplitter().feed(load("messages", "stream").upstream)
+    assert sum(MESSAGES.skim(event.raw) == len(event.raw) for event in events) == 3
 
 
 @given(st.binary(max_size=200))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bursar.gateway.dialects.responses import RESPONSES
 from bursar.gateway.dialects.seam import Reading
 from bursar.gateway.meter import Ending
-from bursar.gateway.sse import SseEvent
+from bursar.gateway.sse import SseEvent, SseSplitter
 from tests.gateway.dialects.transcripts import PLENTY_NANOS, check, load, names, refusal, replay
 
 STREAMS = [name for name in names("responses") if name.startswith("stream")]
@@ -53,11 +53,13 @@ def test_a_stream_that_breaks_off_is_charged_what_came(name: str, length: int) -
 
 @pytest.mark.parametrize("more", [b'"error":{}', b'"response":{}'])
 def test_only_deltas_are_left_unread(more: bytes) -> None:
-    delta = b'{"type":"response.output_text.delta","delta":'
-    assert RESPONSES.skim(delta + b'"\\"usage\\" \\"error\\" \\"response\\""}')
-    assert not RESPONSES.skim(delta + b'"x",' + more + b"}")
-    assert not RESPONSES.skim(b'{"type":"error","delta":"x"}')
-    assert sum(RESPONSES.skim(line[6:]) for line in load("responses", "stream").upstream.splitlines()) == 3
+    delta = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":'
+    text = delta + b'"\\"usage\\" \\"error\\" \\"response\\""}\n\n'
+    assert RESPONSES.skim(text + text) == 2 * len(text)
+    assert RESPONSES.skim(text + delta + b'"x",' + more + b"}\n\n") == len(text)
+    assert RESPONSES.skim(b'event: error\ndata: {"type":"error","delta":"x"}\n\n') == 0
+    events = SseSplitter().feed(load("responses", "stream").upstream)
+    assert sum(RESPONSES.skim(event.raw) == len(event.raw) for event in events) == 3
 
 
 @given(st.binary(max_size=200))

@@ -107,7 +107,7 @@ def replay(dialect: Dialect, transcript: Transcript, chunks: list[bytes]) -> Rep
     passed: list[SseEvent] = events[:stop_after]
     readings = [dialect.read_event(event) for event in passed]
     for event, reading in zip(passed, readings, strict=True):
-        if dialect.skim(event.data):
+        if dialect.skim(event.raw):
             assert reading == Reading(reading.produced)
             assert reading.produced.extra_tokens + len(reading.produced.text.encode()) <= len(event.data)
     for reading in readings:

@@ -11,6 +11,7 @@ import msgspec
 
 from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading
+from bursar.gateway.dialects.skimming import Skimming
 from bursar.gateway.sse import SseEvent
 
 TOOL_CALL_TOKENS: Final = 16
@@ -66,12 +67,7 @@ class _Answer(msgspec.Struct):
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _DONE: Final = b"[DONE]"
 
-
-def is_only_output(data: bytes) -> bool:
-    """Told by what the bytes do not say. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
-    if not data.startswith(b"{") or b'"error"' in data:
-        return False
-    return b'"usage"' not in data or (b'"usage":null' in data and data.count(b'"usage"') == 1)
+ONLY_OUTPUT: Final = Skimming(b"data: {", telling=(b'"usage"', b'"error"'), silent=b'"usage":null')
 
 
 def read_event(event: SseEvent) -> Reading:

@@ -16,7 +16,7 @@ import msgspec
 
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.chat_answers import is_only_output, read_body, read_event
+from bursar.gateway.dialects.chat_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.chat_content import Content, content_bound, read_content
 from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
 from bursar.gateway.dialects.seam import (
@@ -307,7 +307,7 @@ CHAT_COMPLETIONS: Final = Dialect(
     key_header=openai.bearer,
     read_body=read_body,
     read_event=read_event,
-    skim=is_only_output,
+    skim=ONLY_OUTPUT,
     refusal=openai.refusal_answer,
     stop_events=_stop_events,
     fault=openai.fault_answer,

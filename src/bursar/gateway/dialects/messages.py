@@ -16,7 +16,7 @@ import msgspec
 
 from bursar.gateway.dialects import messages_errors as errors
 from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
-from bursar.gateway.dialects.messages_answers import is_only_output, read_body, read_event
+from bursar.gateway.dialects.messages_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.messages_content import Content, content_bound, read_content
 from bursar.gateway.dialects.messages_tools import Tools, read_tools
 from bursar.gateway.dialects.request_json import explain
@@ -302,7 +302,7 @@ MESSAGES: Final = Dialect(
     key_header=errors.key_header,
     read_body=read_body,
     read_event=read_event,
-    skim=is_only_output,
+    skim=ONLY_OUTPUT,
     refusal=errors.refusal_answer,
     stop_events=errors.stop_events,
     fault=errors.fault_answer,

@@ -16,6 +16,7 @@ import msgspec
 from bursar.gateway.dialects.members import is_given
 from bursar.gateway.dialects.request_json import any_text, collect
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading, UsageReport
+from bursar.gateway.dialects.skimming import Skimming
 from bursar.gateway.sse import SseEvent
 from bursar.pricing.model import AbsurdUsage, Usage
 
@@ -29,7 +30,9 @@ HIDDEN_BYTES_PER_TOKEN: Final = 5
 _RESULTS: Final = "_tool_result"
 """Blocks of what a tool run by the provider has found: input of the next round, not output."""
 
-_DELTAS: Final = (b'{"type":"content_block_delta",', b'{"type": "content_block_delta",')
+ONLY_OUTPUT: Final = Skimming(
+    b'event: content_block_delta\ndata: {"type":"content_block_delta",', telling=(b'"usage"', b'"error"')
+)
 _NO_OUTPUT: Final = ("signature_delta", "citations_delta")
 _OUTPUT_NAMES: Final = ("text", "thinking", "partial_json", "content", "input", "name")
 
@@ -91,11 +94,6 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # --- readings --------------------------------------------------------------------------------------------------------
-
-
-def is_only_output(data: bytes) -> bool:
-    """A delta of a block. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
-    return data.startswith(_DELTAS) and b'"usage"' not in data and b'"error"' not in data
 
 
 def read_event(event: SseEvent) -> Reading:

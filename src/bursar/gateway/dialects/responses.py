@@ -19,7 +19,7 @@ from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.chat_completions import FREE_MODERATION, NO_THINKING
 from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, write_members
 from bursar.gateway.dialects.request_json import explain
-from bursar.gateway.dialects.responses_answers import is_only_output, read_body, read_event
+from bursar.gateway.dialects.responses_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.responses_content import Content, content_bound, read_content
 from bursar.gateway.dialects.responses_tools import Tools, read_tools
 from bursar.gateway.dialects.seam import (
@@ -327,7 +327,7 @@ RESPONSES: Final = Dialect(
     key_header=openai.bearer,
     read_body=read_body,
     read_event=read_event,
-    skim=is_only_output,
+    skim=ONLY_OUTPUT,
     refusal=openai.refusal_answer,
     stop_events=_stop_events,
     fault=openai.fault_answer,

@@ -15,6 +15,7 @@ from bursar.gateway.dialects.chat_answers import TOOL_CALL_TOKENS
 from bursar.gateway.dialects.members import is_given
 from bursar.gateway.dialects.request_json import any_text, collect
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading, UsageReport
+from bursar.gateway.dialects.skimming import Skimming
 from bursar.gateway.sse import SseEvent
 from bursar.pricing.model import AbsurdUsage, Usage
 
@@ -26,7 +27,10 @@ _NO_OUTPUT: Final = frozenset(
 )
 """Deltas that are no text of the model's, or repeat it."""
 
-_DELTAS: Final = (b'{"type":"response.output_text.delta",', b'{"type": "response.output_text.delta",')
+ONLY_OUTPUT: Final = Skimming(
+    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",',
+    telling=(b'"response"', b'"error"'),
+)
 
 _TEXTS: Final = ("arguments", "input", "code", "name")
 """Members of an output item whose strings the model has written; `content` and `summary` hold parts."""
@@ -74,11 +78,6 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # --- readings --------------------------------------------------------------------------------------------------------
-
-
-def is_only_output(data: bytes) -> bool:
-    """A delta of text. Text cannot pretend to be a name: in a string a quotation mark is escaped."""
-    return data.startswith(_DELTAS) and b'"response"' not in data and b'"error"' not in data
 
 
 def read_event(event: SseEvent) -> Reading:

@@ -206,9 +206,9 @@ class FaultEvents(Protocol):
         ...
 
 
-def never(data: bytes) -> bool:
-    """A dialect's `skim` that always wants the whole event read."""
-    return False
+def never(block: bytes) -> int:
+    """A dialect's `skim` that always wants every event read."""
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,9 +243,10 @@ class Dialect:
     read_body: Callable[[bytes], Reading]
     read_event: Callable[[SseEvent], Reading]
 
-    skim: Callable[[bytes], bool] = never
-    """Whether an event's data is surely nothing but output (no usage, no error, no end), so that it may be read later,
-    or never. Its bytes must be no fewer than the tokens of what it produces."""
+    skim: Callable[[bytes], int] = never
+    """How many bytes at the beginning of a piece of a stream are whole events that are surely nothing but output (no
+    usage, no error, no end), so that they may be read later, or never. Their bytes are no fewer than the tokens of what
+    they produce."""
 
     refusal: Callable[[HttpRefusal], ErrorAnswer]
     stop_events: StopEvents
