@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from bursar.billing.models import BillingFacts, BillingModel
 from bursar.billing.problem import HttpRefusal, http_refusal
@@ -56,8 +57,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request that is understood and priced, before money is asked for."""
 
     hold_id: UUID
@@ -76,8 +76,7 @@ class Asked:
     """What the key or the mandate may still hold; `None` where that is not capped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """A call that money is set aside for."""
 
     asked: Asked
@@ -119,7 +118,7 @@ class Admission:
         """The same call at the next upstream's price: those before it have surely not run it."""
         routes = asked.dearer_or_cheaper
         priced, alike, others = self._at_one_price(asked.configuration, asked.party, asked.request.model, routes)
-        return replace(
+        return msgspec.structs.replace(
             asked, hold_id=hold_id, routes=alike, dearer_or_cheaper=others, priced=priced, may_hold_nanos=None
         )
 
@@ -188,9 +187,12 @@ class Admission:
         """Set money aside. Raises `Refused`, and `GatewayFault` where the call cannot be made at all."""
         await self._write_price(asked.priced.price)
         party = asked.party
-        left_nanos = await left_to_hold(self._wiring.database, party.mandate.mandate_id, party.limited)
+        limited = party.limited
+        left_nanos = None
+        if limited:
+            left_nanos = await left_to_hold(self._wiring.database, party.mandate.mandate_id, limited)
         if left_nanos is not None:
-            asked = replace(asked, may_hold_nanos=max(0, left_nanos))
+            asked = msgspec.structs.replace(asked, may_hold_nanos=max(0, left_nanos))
         for pause in (*LOOK_AGAIN_SECONDS, None):
             wanted, outcome = await self._ask(asked)
             self._remember(asked.party.account_id, outcome)
@@ -207,7 +209,7 @@ class Admission:
             if outcome.reason is not Reason.TERMS_CHANGED or pause is None:
                 break
             await asyncio.sleep(pause)
-            asked = replace(asked, party=await identify(self._wiring.identities, asked.head))
+            asked = msgspec.structs.replace(asked, party=await identify(self._wiring.identities, asked.head))
         raise GatewayFault(FaultKind.LEDGER_UNAVAILABLE, "The ledger cannot decide now.", retry_after_seconds=1)
 
     async def _ask(self, asked: Asked) -> tuple[Quote, Outcome]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from bursar.billing.models import MODEL_RULES, BillingModel, Role, Viewer, may_see_account
 from bursar.foundation.ids import pool_account_id, wallet_account_id
@@ -22,8 +24,7 @@ MOST_TAGS: Final = 16
 _TAG: Final = re.compile(r"(?P<name>[A-Za-z0-9_.\-]{1,64})=(?P<value>[^,=]{0,256})")
 
 
-@dataclass(frozen=True, slots=True)
-class CallParty:
+class CallParty(msgspec.Struct, frozen=True):
     """An authenticated caller, the person the call is for, and the account that pays."""
 
     key: str
@@ -36,6 +37,8 @@ class CallParty:
     @property
     def limited(self) -> tuple[Subject, ...]:
         """Who of the call's parties has rates; the narrower one first."""
+        if self.caller.rates is NO_RATES and self.mandate.rates is NO_RATES:
+            return ()
         found: list[Subject] = []
         if self.caller.rates is not NO_RATES and self.caller.key_id is not None:
             found.append(Subject("key", self.caller.key_id, self.caller.rates))
@@ -49,7 +52,15 @@ class CallParty:
 
     @property
     def sees_account(self) -> bool:
-        return may_see_account(BillingModel(self.mandate.billing_model), self.viewer)
+        return _sees_account(self.mandate.billing_model, None if self.person is None else self.person.role)
+
+
+_PAYERS: Final[Mapping[str, Payer]] = {model.value: rules.payer for model, rules in MODEL_RULES.items()}
+
+
+@lru_cache(maxsize=64)
+def _sees_account(billing_model: str, role: str | None) -> bool:
+    return may_see_account(BillingModel(billing_model), Viewer(None if role is None else Role(role)))
 
 
 async def identify(identities: Identities, head: RequestHead) -> CallParty:
@@ -86,7 +97,7 @@ async def _identify(identities: Identities, key: str, named: str | None) -> Call
                 FaultKind.UNKNOWN_USER, f"Nobody in this mandate is called '{named[:100]}'.", field="x-bursar-user"
             )
         person = found
-    payer = MODEL_RULES[BillingModel(mandate.billing_model)].payer
+    payer = _PAYERS[mandate.billing_model]
     if payer == "pool":
         return CallParty(key, caller, mandate, person, payer, pool_account_id(mandate.mandate_id))
     if person is None:

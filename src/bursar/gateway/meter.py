@@ -8,9 +8,10 @@ counted twice and a token that lies across two events counts once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from bursar.gateway.dialects.seam import NO_USAGE, CallRequest, Produced, Reading, UsageReport
 from bursar.gateway.sse import SseEvent, SseSplitter
@@ -286,7 +287,7 @@ class Meter:
     def _completed(self, usage: Usage) -> Usage:
         """With what the provider charges but does not report."""
         always = self._request.always_used
-        return replace(usage, **always) if always else usage  # type: ignore[arg-type]
+        return replace(usage, **always) if always else usage
 
     def _believable(self) -> tuple[Usage | None, str]:
         """The provider's usage, or why there is none that can be believed."""

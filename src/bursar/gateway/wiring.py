@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from bursar.foundation.clock import Clock, SystemClock
@@ -81,8 +82,7 @@ def log_alert(event: str, facts: Mapping[str, Any]) -> None:
     log.error(event, alert="operator", **facts)
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, frozen=True):
     """One finished call, for metrics. `own_seconds` is the gateway's part of its time, without the upstream's."""
 
     request_id: UUID

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Any, Final, Literal, get_args
 from uuid import UUID, uuid5
+
+import msgspec
 
 RateKind = Literal[
     "input",
@@ -66,8 +68,7 @@ class NotPriced(LookupError):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one call used, as a provider reports it. Every count is zero or more.
 
     Contained in `input_tokens`: cached (`cached_audio_tokens` and `cached_image_tokens` are part of both
@@ -146,7 +147,7 @@ class Usage:
         return {name: value for name, value in zip(_NAMES, _VALUES(self), strict=True) if value}
 
 
-_NAMES: Final = tuple(f.name for f in fields(Usage))
+_NAMES: Final = Usage.__struct_fields__
 _VALUES: Final = attrgetter(*_NAMES)
 
 _PARTS: Final = (
@@ -168,10 +169,10 @@ _PARTS: Final = (
 
 def _absurdity(usage: Usage) -> AbsurdUsage:
     """The complaint about a usage that is already known to be wrong."""
-    for f in fields(usage):
-        value = getattr(usage, f.name)
+    for name in _NAMES:
+        value = getattr(usage, name)
         if isinstance(value, int) and value < 0:
-            return AbsurdUsage(f.name, f"{value} is negative")
+            return AbsurdUsage(name, f"{value} is negative")
     for part, whole in _PARTS:
         if getattr(usage, part) > getattr(usage, whole):
             return AbsurdUsage(part, f"{getattr(usage, part)} is more than {whole} ({getattr(usage, whole)})")

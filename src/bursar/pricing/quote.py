@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
+
 from bursar.foundation.money import MAX_AMOUNT_NANOS
 from bursar.pricing.catalogue import CONFIGURATION, Priced
 from bursar.pricing.cost import ANYTHING, PriceFeatures, WorstRates, compile_price, has_rate, worst_rates
@@ -40,8 +42,7 @@ class QuoteSettings:
     default_output_tokens: int = 4_096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestBound:
+class RequestBound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The bounds of one request, as its dialect adds them up. Token counts are upper bounds.
 
     `text_tokens` is the bound by bytes, or the tokenizer's where that has been asked. `opaque_tokens` may
@@ -76,8 +77,7 @@ class RequestBound:
         return self.text_tokens + self.image_tokens + self.audio_tokens + self.opaque_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """What to ask the ledger for. Amounts are nanos; token counts are per choice.
 
     `output_ceiling` is the longest output the call can have: the caller's limit or the model's.
@@ -230,8 +230,9 @@ def _input_numerator(rates: WorstRates, bound: RequestBound) -> int:
 
 def _refuse_unpriced(priced: Priced, bound: RequestBound) -> None:
     price, facts = priced.price, priced.facts
+    if bound.output_limit != 0 and not has_rate(price, "output"):
+        raise NotPriced(facts.model, "output")
     wanted: tuple[tuple[RateKind, int], ...] = (
-        ("output", 1 if bound.output_limit != 0 else 0),
         ("web_search", bound.web_searches),
         ("file_search", bound.file_searches),
         ("social_search", bound.social_searches),

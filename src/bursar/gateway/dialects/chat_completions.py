@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -18,7 +17,15 @@ from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.chat_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.chat_content import Content, content_bound, read_content
-from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
+from bursar.gateway.dialects.members import (
+    ABSENT,
+    Members,
+    NotAnObject,
+    is_given,
+    read_members,
+    read_value,
+    write_members,
+)
 from bursar.gateway.dialects.seam import (
     CallRequest,
     Dialect,
@@ -118,8 +125,8 @@ class _Request(msgspec.Struct):
     moderation: _Moderation | None = None
     reasoning_effort: str | None = None
     service_tier: str | None = None
-    prediction: msgspec.Raw = msgspec.Raw()
-    tools: msgspec.Raw = msgspec.Raw()
+    prediction: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
     web_search_options: dict[str, Any] | None = None
 
 
@@ -189,8 +196,7 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     return f"'{field}' is not valid: {problem}." if field else f"The request is not valid: {problem}.", field
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
+class _Bounds(msgspec.Struct, frozen=True):
     """The bounds of one request, for whatever model it will be priced by."""
 
     request: _Request

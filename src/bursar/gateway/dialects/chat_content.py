@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bursar.gateway.dialects.members import first_byte, is_given
+from bursar.gateway.dialects.members import ABSENT, first_byte, is_given
 from bursar.gateway.dialects.seam import feature_not_priced, invalid
 from bursar.pricing.bounds import (
     audio_token_bound,
@@ -48,12 +48,12 @@ class _Part(msgspec.Struct):
     type: str = ""
     image_url: _ImageUrl | str | None = None
     input_audio: _InputAudio | None = None
-    file: msgspec.Raw = msgspec.Raw()
+    file: msgspec.Raw = ABSENT
 
 
 class _Message(msgspec.Struct):
-    content: msgspec.Raw = msgspec.Raw()
-    audio: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = ABSENT
+    audio: msgspec.Raw = ABSENT
     tool_calls: list[msgspec.Raw] | None = None
 
 
@@ -147,8 +147,8 @@ def content_bound(content: Content, texts: Sequence[msgspec.Raw], facts: ModelFa
             )
         # What is seen and what is not, together, cannot be more than the model takes in.
         return ContentBound(0, 0, 0, window or 0)
-    images = sum(_image_tokens(image, facts) for image in content.images)
-    sounds = sum(_audio_tokens(sound, facts) for sound in content.sounds)
+    images = sum(_image_tokens(image, facts) for image in content.images) if content.images else 0
+    sounds = sum(_audio_tokens(sound, facts) for sound in content.sounds) if content.sounds else 0
     json_texts = [*texts, *([content.tools] if is_given(content.tools) else [])]
     if exact:
         text = exact_text_bound("\n".join(_strings_of(content, json_texts)), facts.family)

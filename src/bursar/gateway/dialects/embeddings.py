@@ -13,7 +13,7 @@ import msgspec
 
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.members import NotAnObject, first_byte, is_given, read_members, write_members
+from bursar.gateway.dialects.members import ABSENT, NotAnObject, first_byte, is_given, read_members, write_members
 from bursar.gateway.dialects.request_json import explain, text_bound
 from bursar.gateway.dialects.seam import (
     NO_USAGE,
@@ -135,7 +135,7 @@ def _write_request(body: bytes, request: CallRequest, edits: Edits) -> bytes:
 class _Answer(msgspec.Struct):
     """The vectors are passed over."""
 
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = ABSENT
     error: Any = None
 
 

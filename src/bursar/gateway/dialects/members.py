@@ -13,6 +13,9 @@ import msgspec
 
 Members = dict[str, msgspec.Raw]
 
+ABSENT: Final = msgspec.Raw()
+"""The default of a member that may be missing: msgspec cannot read `Raw | None`."""
+
 _DECODER: Final = msgspec.json.Decoder(Members)
 
 
@@ -42,8 +45,8 @@ def write_members(body: bytes, members: Members, changes: Mapping[str, Any]) -> 
 
 
 def is_given(raw: msgspec.Raw) -> bool:
-    """Whether a member is there and not null. A missing one is an empty `Raw`: msgspec cannot read `Raw | None`."""
-    return first_byte(raw) not in (b"", b"n")
+    """Whether a member is there and not null."""
+    return raw is not ABSENT and first_byte(raw) not in (b"", b"n")
 
 
 def first_byte(raw: msgspec.Raw) -> bytes:

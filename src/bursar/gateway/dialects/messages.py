@@ -15,7 +15,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 from bursar.gateway.dialects import messages_errors as errors
-from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, read_value, write_members
+from bursar.gateway.dialects.members import (
+    ABSENT,
+    Members,
+    NotAnObject,
+    is_given,
+    read_members,
+    read_value,
+    write_members,
+)
 from bursar.gateway.dialects.messages_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.messages_content import Content, content_bound, read_content
 from bursar.gateway.dialects.messages_tools import Tools, read_tools
@@ -147,8 +155,8 @@ class _Request(msgspec.Struct):
     model: str
     messages: msgspec.Raw
     max_tokens: int
-    system: msgspec.Raw = msgspec.Raw()
-    tools: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
     stream: bool | None = None
     thinking: _Thinking | None = None
     service_tier: str | None = None

@@ -7,13 +7,13 @@ is passed on, and read as far as it makes sense.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from bursar.gateway.dialects.members import is_given
+from bursar.gateway.dialects.members import ABSENT, is_given
 from bursar.gateway.dialects.request_json import any_text, collect
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading, UsageReport
 from bursar.gateway.dialects.skimming import Skimming
@@ -73,7 +73,7 @@ class _Usage(_Counts):
 
 
 class _Message(msgspec.Struct):
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = ABSENT
 
 
 class _Event(msgspec.Struct):
@@ -84,7 +84,7 @@ class _Event(msgspec.Struct):
     content_block: dict[str, Any] | None = None
     delta: dict[str, Any] | None = None
     content: list[dict[str, Any]] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = ABSENT
     error: Any = None
 
 

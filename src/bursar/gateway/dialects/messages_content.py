@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from bursar.gateway.dialects.members import first_byte, is_given
+from bursar.gateway.dialects.members import ABSENT, first_byte, is_given
 from bursar.gateway.dialects.messages_tools import Tools
 from bursar.gateway.dialects.request_json import text_bound
 from bursar.gateway.dialects.seam import feature_not_priced, invalid
@@ -69,13 +69,13 @@ STRUCTURE: Final = frozenset(
 class _Source(msgspec.Struct):
     type: str = ""
     data: str = ""
-    content: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = ABSENT
 
 
 class _Block(msgspec.Struct):
     type: str = ""
     source: _Source | str | None = None
-    content: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = ABSENT
 
 
 class _Message(msgspec.Struct):

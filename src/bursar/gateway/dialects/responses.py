@@ -17,7 +17,7 @@ import msgspec
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.chat_completions import FREE_MODERATION, NO_THINKING
-from bursar.gateway.dialects.members import Members, NotAnObject, is_given, read_members, write_members
+from bursar.gateway.dialects.members import ABSENT, Members, NotAnObject, is_given, read_members, write_members
 from bursar.gateway.dialects.request_json import explain
 from bursar.gateway.dialects.responses_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.responses_content import Content, content_bound, read_content
@@ -110,9 +110,9 @@ class _Request(msgspec.Struct):
     """What is read of a request; the rest is looked up in the table and passes as it is."""
 
     model: str
-    input: msgspec.Raw = msgspec.Raw()
-    instructions: msgspec.Raw = msgspec.Raw()
-    tools: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = ABSENT
+    instructions: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
     stream: bool | None = None
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
@@ -283,7 +283,7 @@ def _number(data: bytes) -> int:
 
 
 class _Nested(msgspec.Struct):
-    error: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = ABSENT
 
 
 class _ErrorEvent(msgspec.Struct):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bursar.gateway.dialects.chat_answers import TOOL_CALL_TOKENS
-from bursar.gateway.dialects.members import is_given
+from bursar.gateway.dialects.members import ABSENT, is_given
 from bursar.gateway.dialects.request_json import any_text, collect
 from bursar.gateway.dialects.seam import NO_USAGE, NOTHING_READ, Produced, Reading, UsageReport
 from bursar.gateway.dialects.skimming import Skimming
@@ -58,7 +58,7 @@ class _Usage(msgspec.Struct):
 
 class _Response(msgspec.Struct):
     output: list[dict[str, Any]] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = ABSENT
     service_tier: Any = None
     status: Any = None
     error: Any = None

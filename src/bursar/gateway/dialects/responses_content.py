@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from bursar.gateway.dialects.members import first_byte, is_given
+from bursar.gateway.dialects.members import ABSENT, first_byte, is_given
 from bursar.gateway.dialects.request_json import text_bound
 from bursar.gateway.dialects.responses_tools import Tools
 from bursar.gateway.dialects.seam import feature_not_priced, invalid
@@ -91,10 +91,10 @@ class _Part(msgspec.Struct):
 class _Item(msgspec.Struct):
     type: str | None = None
     role: str | None = None
-    content: msgspec.Raw = msgspec.Raw()
-    output: msgspec.Raw = msgspec.Raw()
-    tools: msgspec.Raw = msgspec.Raw()
-    results: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = ABSENT
+    output: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
+    results: msgspec.Raw = ABSENT
     encrypted_content: str | None = None
     result: str | None = None
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from bursar.gateway.dialects.members import is_given
+from bursar.gateway.dialects.members import ABSENT, is_given
 from bursar.gateway.dialects.seam import feature_not_priced
 
 ToolRule = Literal[
@@ -64,7 +64,7 @@ class _Tool(msgspec.Struct):
     environment: _Environment | None = None
     execution: str | None = None
     container: _Container | str | None = None
-    tools: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = ABSENT
 
 
 _TOOLS: Final = msgspec.json.Decoder(list[_Tool])
