@@ -5,7 +5,7 @@ Whatever happens in between, the call's one `finally` hands its hold over to be 
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import Final
 
 import structlog
@@ -33,7 +33,7 @@ async def relay(call: Call, client: Client, settlements: Settlements) -> None:
     liveness, asked = call.wiring.ledger.liveness, call.asked
     mandate_id, ttl_seconds = asked.party.mandate.mandate_id, asked.configuration.hold_ttl_seconds
     liveness.keep_alive(mandate_id, asked.hold_id, ttl_seconds, call.hold_lost)
-    clock = asyncio.get_running_loop().time
+    clock = time.perf_counter  # The event loop's own clock is one of whole milliseconds.
     began_seconds = clock()
     try:
         answer = await open_answer(call)
