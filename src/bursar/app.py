@@ -39,6 +39,7 @@ from bursar.ledger.engine import EngineLimits, Ledger
 from bursar.ledger.pruning import Pruning, resolved_holds
 from bursar.notices.live.hub import LiveHub
 from bursar.notices.news import ShortageNews
+from bursar.notices.operators.news import OperatorNews
 from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
 from bursar.notices.routes import notice_routers
@@ -108,6 +109,9 @@ async def running_parts(
             metrics.watch_labelled("bursar_notices", telling.outcomes)
         await _start_upkeep(settings, database, ledger, metrics, life)
         news = ShortageNews(database.ledger_pool)
+        heard = OperatorNews(database.ledger_pool, quarantined=lambda: ledger.statistics.quarantined)
+        await heard.start()
+        life.push_async_callback(heard.stop)
         gateway = Gateway(
             GatewayWiring(
                 database=database,
@@ -116,7 +120,7 @@ async def running_parts(
                 configuration=Configuration.from_settings(settings),
                 public_url=settings.public_url,
                 notified_at=news.notified_at,
-                alert=metrics.alerting(log_alert),
+                alert=metrics.alerting(heard.hearing(log_alert)),
                 on_finished=_observers(settings, metrics, on_finished, life),
                 workers=settings.workers,
             )

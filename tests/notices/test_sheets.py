@@ -25,6 +25,7 @@ CAP: Final = {
 MORE: Final[dict[str, dict[str, Any]]] = {
     "RUNNING_OUT": {"endsAt": "2026-11-25T09:12:00+00:00", "perDayNanos": 1_250_000_000},
     "LIMIT_NEAR": CAP,
+    "CREDIT_EXPIRING": {"expiresAt": "2026-11-25T09:12:00+00:00", "count": 2},
     "LIMIT_REACHED": CAP,
 }
 OTHERS = sorted(KINDS.keys() - {EXHAUSTED.name})

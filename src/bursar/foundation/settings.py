@@ -106,6 +106,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "`maildir:` under the data directory",
     ),
     Setting("mail_from", values.text, "Bursar <bursar@localhost>", "sender of the mails"),
+    Setting(
+        "operator_emails", values.list_of(values.mail_address), (),
+        "who is told of trouble with upstreams' accounts, holds and the books; several separated by commas", "nobody",
+    ),
+    Setting("operator_language", values.one_of("de", "en", "fr", "it"), "en", "of the mails to operators"),
+    Setting("verify_hours", _number(0, 720), 24, "hours between two verifications of the books; 0 for none"),
     Setting("log_level", values.one_of("debug", "info", "warning", "error"), "info", "least severity that is logged"),
     Setting(
         "log_format", values.one_of("auto", "json", "text"), "auto", "`auto` is `text` on a terminal, else `json`"

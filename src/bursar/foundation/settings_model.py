@@ -72,6 +72,9 @@ class Settings:
     secret_keys: tuple[str, ...] = field(repr=False)
     mail_url: str = field(repr=False)
     mail_from: str
+    operator_emails: tuple[str, ...]
+    operator_language: Literal["de", "en", "fr", "it"]
+    verify_hours: int
     log_level: LogLevel
     log_format: LogFormat
     currency: str

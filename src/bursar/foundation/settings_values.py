@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
+from email_validator import EmailNotValidError, validate_email
 
 Reader = Callable[[Any], Any]
 _BOOLEANS: Final = {
@@ -43,6 +44,13 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValue("must be a text that is not empty")
     return value.strip()
+
+
+def mail_address(value: object) -> str:
+    try:
+        return validate_email(text(value), check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise InvalidValue(f"must be a mail address: {error}") from None
 
 
 def one_of(*choices: str) -> Reader:

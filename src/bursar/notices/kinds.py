@@ -78,6 +78,14 @@ LIMIT_NEAR: Final = NoticeKind(
 LIMIT_REACHED: Final = NoticeKind(
     "LIMIT_REACHED", "reached", Trigger.LEVEL, Audience.CAP_OWNER, repeats=False, ends="a higher cap, the next period"
 )
+CREDIT_EXPIRING: Final = NoticeKind(
+    "CREDIT_EXPIRING",
+    "expiring",
+    Trigger.LEVEL,
+    Audience.FINANCE,
+    repeats=False,
+    ends="no voucher left that expires",
+)
 TOP_UP_REQUESTED: Final = NoticeKind(
     "TOP_UP_REQUESTED", "asked", Trigger.REQUEST, Audience.FINANCE, repeats=True, ends="the last request being decided"
 )
@@ -85,6 +93,16 @@ TEST: Final = NoticeKind("TEST", "test", Trigger.REQUEST, Audience.TOLD, repeats
 
 KINDS: Final[Mapping[str, NoticeKind]] = {
     kind.name: kind
-    for kind in (EXHAUSTED, FUNDED_AGAIN, BALANCE_LOW, RUNNING_OUT, LIMIT_NEAR, LIMIT_REACHED, TOP_UP_REQUESTED, TEST)
+    for kind in (
+        EXHAUSTED,
+        FUNDED_AGAIN,
+        BALANCE_LOW,
+        RUNNING_OUT,
+        LIMIT_NEAR,
+        LIMIT_REACHED,
+        CREDIT_EXPIRING,
+        TOP_UP_REQUESTED,
+        TEST,
+    )
 }
 REFUSAL_KINDS: Final = tuple(kind for kind in KINDS.values() if kind.reasons)

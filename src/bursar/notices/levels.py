@@ -17,6 +17,7 @@ from bursar.notices.rules import Alert, Funds, Policy, Refused, Step, Verdict, f
 LEAST_HISTORY: Final = timedelta(hours=1)
 """A burn rate of less is no rate."""
 LOOKS_BACK: Final = timedelta(days=7)
+EXPIRING_BEFORE: Final = (timedelta(days=14), timedelta(days=3), timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,13 @@ def cap_seen(
     return Observation(
         crossed, cleared, amount_nanos, max(amount_nanos - used_nanos, 0), period_start, {**facts, "percent": share}
     )
+
+
+def expiring_seen(amount_nanos: int, count: int, first_at: datetime, now: datetime) -> Observation:
+    """Credit of `count` vouchers that expires unless it is redeemed: told two weeks, three days and one day before."""
+    before = min(span for span in EXPIRING_BEFORE if first_at - now <= span)
+    facts = {"expiresAt": first_at.isoformat(), "count": count}
+    return Observation(True, False, 0, amount_nanos, first_at - before, facts)
 
 
 def _seconds(span: timedelta) -> int:

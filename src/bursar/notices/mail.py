@@ -73,8 +73,8 @@ def render(facts: MailFacts) -> Mail:
         subject=texts["subject"].format(
             product=PRODUCT, event=sheet.event, mandate=mandate, short_id=str(facts.mandate_id)[:8]
         ),
-        text=_template("notice.txt.jinja").render(content),
-        html=_template("notice.html.jinja").render(content),
+        text=template("notice.txt.jinja").render(content),
+        html=template("notice.html.jinja").render(content),
         brief=" ".join(part for part in (sheet.lead, sheet.detail, sheet.action, facts.top_up_url) if part),
     )
 
@@ -91,13 +91,13 @@ def _exhausted(facts: MailFacts, language: Language) -> Sheet:
     available, required = format_compared(
         max(facts.figures.available_nanos, 0), facts.figures.required_nanos, facts.currency, LOCALES[language]
     )
-    cooldown = _cooldown(facts.cooldown_seconds, language)
+    span = cooldown(facts.cooldown_seconds, language)
     since = format_time(facts.figures.since, facts.time_zone, language)
     values = {
         "mandate": quotable(facts.mandate_name),
         "owner": owner(facts, texts),
-        "in_cooldown": cooldown[0],
-        "cooldown": cooldown[1],
+        "in_cooldown": span[0],
+        "cooldown": span[1],
     }
 
     def say(key: str) -> str:
@@ -140,7 +140,7 @@ def _who(facts: MailFacts, texts: Mapping[str, str]) -> str:
     return texts["who.unknown"]
 
 
-def _cooldown(seconds: int, language: Language) -> tuple[str, str]:
+def cooldown(seconds: int, language: Language) -> tuple[str, str]:
     """The cooldown as "in 1 hour" and as "1 hour": in the largest unit that says it exactly."""
     unit = next(name for name, length in _UNITS if seconds % length == 0)
     span = timedelta(seconds=seconds)
@@ -151,7 +151,8 @@ def _cooldown(seconds: int, language: Language) -> tuple[str, str]:
 
 
 @lru_cache
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """One of the templates of mails; HTML escapes everything."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=lambda template: template is None or ".html" in template,

@@ -19,8 +19,18 @@ import structlog
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.notices import store
-from bursar.notices.kinds import BALANCE_LOW, LIMIT_NEAR, LIMIT_REACHED, RUNNING_OUT
-from bursar.notices.levels import LOOKS_BACK, Observation, balance_seen, burn_seen, cap_seen, observed, thresholds
+from bursar.notices.kinds import BALANCE_LOW, CREDIT_EXPIRING, LIMIT_NEAR, LIMIT_REACHED, RUNNING_OUT
+from bursar.notices.levels import (
+    EXPIRING_BEFORE,
+    LOOKS_BACK,
+    Observation,
+    balance_seen,
+    burn_seen,
+    cap_seen,
+    expiring_seen,
+    observed,
+    thresholds,
+)
 from bursar.notices.rider import apply
 from bursar.notices.rules import Verdict
 from bursar.notices.store import AlertKey
@@ -96,6 +106,15 @@ _CAPS: Final = """
                       AND alert.resolved_at IS NULL AND alert.kind IN ('LIMIT_NEAR', 'LIMIT_REACHED'))
 """
 
+_EXPIRING: Final = """
+    SELECT voucher.for_mandate_id AS mandate_id, sum(voucher.amount_nanos)::bigint AS amount, count(*) AS vouchers,
+           min(voucher.expires_at) AS first_at, coalesce($1, now()) AS now
+      FROM voucher JOIN mandate ON mandate.mandate_id = voucher.for_mandate_id AND mandate.status = 'active'
+     WHERE voucher.claimed_at IS NULL AND voucher.revoked_at IS NULL AND voucher.expires_at > coalesce($1, now())
+       AND voucher.expires_at <= coalesce($1, now()) + $2::interval
+     GROUP BY voucher.for_mandate_id
+"""
+
 _OPEN: Final = """
     SELECT mandate_id, kind, account_id FROM alert
      WHERE kind = ANY ($1::text[]) AND shortage_id IS NOT NULL AND resolved_at IS NULL
@@ -140,9 +159,11 @@ class Observer:
         return await self._settle(seen, (BALANCE_LOW.name, LIMIT_NEAR.name, LIMIT_REACHED.name))
 
     async def look_at_burn(self) -> int:
-        """When money will end, once; answers how many notices began or ended."""
+        """When money will end, and credit that will expire, once; answers how many notices began or ended."""
         rows = await self._pool.fetch(_BURN, RUNNING_OUT.name, LOOKS_BACK, self._at())
-        return await self._settle(dict(_burn(rows)), (RUNNING_OUT.name,))
+        vouchers = await self._pool.fetch(_EXPIRING, self._at(), max(EXPIRING_BEFORE))
+        seen = {**dict(_burn(rows)), **dict(_expiring(vouchers))}
+        return await self._settle(seen, (RUNNING_OUT.name, CREDIT_EXPIRING.name))
 
     async def _settle(self, seen: Mapping[AlertKey, Observation], kinds: tuple[str, ...]) -> int:
         """Decide account by account; what is open and was not seen at all has ended."""
@@ -218,6 +239,12 @@ def _burn(rows: Sequence[Row]) -> Seen:
         span = now - row["first_at"] if row["first_at"] is not None else timedelta(0)
         seen = burn_seen(row["available"], row["spent"] or 0, span, now, timedelta(hours=row["hours"]))
         yield AlertKey(row["mandate_id"], RUNNING_OUT.name, row["account_id"]), seen
+
+
+def _expiring(rows: Sequence[Row]) -> Seen:
+    for row in rows:
+        seen = expiring_seen(row["amount"], row["vouchers"], row["first_at"], row["now"])
+        yield AlertKey(row["mandate_id"], CREDIT_EXPIRING.name, row["mandate_id"]), seen
 
 
 def _caps(rows: Sequence[Row]) -> Seen:

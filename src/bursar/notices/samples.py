@@ -25,6 +25,7 @@ _CAP: Final = {
 _MORE: Final[dict[str, dict[str, Any]]] = {
     "RUNNING_OUT": {"endsAt": "2026-11-25T09:12:00+00:00", "perDayNanos": 7_250_000_000},
     "LIMIT_NEAR": _CAP,
+    "CREDIT_EXPIRING": {"expiresAt": "2026-11-30T23:59:00+00:00", "count": 2},
     "LIMIT_REACHED": {**_CAP, "percent": 100},
 }
 _LEFT: Final = {"EXHAUSTED": 4_100_000, "LIMIT_REACHED": 0}

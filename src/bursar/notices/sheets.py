@@ -106,6 +106,19 @@ def _cap(facts: MailFacts, language: Language) -> Said:
     return {"percent": number(int(more["percent"]), language)}, tuple(rows)
 
 
+def _expiring(facts: MailFacts, language: Language) -> Said:
+    texts = CATALOGUES[language]
+    more = facts.figures.more
+    expires = format_time(datetime.fromisoformat(more["expiresAt"]), facts.time_zone, language)
+    count = int(more["count"])
+    vouchers = plural(language, "expiring.vouchers", count).format(count=number(count, language))
+    amount = _money(facts, facts.figures.available_nanos, language)
+    return {"vouchers": vouchers, "amount": amount, "expires": expires}, (
+        (texts["label.vouchers"], amount),
+        (texts["label.expires"], expires),
+    )
+
+
 def _asked(facts: MailFacts, language: Language) -> Said:
     """Everybody who asks, with their reason."""
     rows = tuple((quotable(name), quotable(reason, LONGEST_REASON)) for name, reason in facts.requests)
@@ -127,7 +140,8 @@ _FIGURES: Final[Mapping[str, Callable[[MailFacts, Language], Said]]] = {
     "FUNDED_AGAIN": _again,
     "LIMIT_NEAR": _cap,
     "LIMIT_REACHED": _cap,
+    "CREDIT_EXPIRING": _expiring,
     "TOP_UP_REQUESTED": _asked,
     "TEST": _test,
 }
-_OF_THE_MANDATE: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED", "TOP_UP_REQUESTED", "TEST"})
+_OF_THE_MANDATE: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED", "CREDIT_EXPIRING", "TOP_UP_REQUESTED", "TEST"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from email.headerregistry import Address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from bursar.notices.counting import CountedChannel
 from bursar.notices.delivery import Delivery, DeliveryPace
 from bursar.notices.mime import SenderError, read_sender
 from bursar.notices.observing import Observer
+from bursar.notices.operators.watch import OperatorSettings, OperatorWatch
 from bursar.notices.personal_mail import PersonalMail
 from bursar.notices.unsubscribing import UnsubscribeLinks
 
@@ -92,7 +94,18 @@ async def running_notices(settings: Settings, pool: Pool, secrets: Secrets) -> A
     )
     personal = PersonalMail(pool, delivery.mail, secrets, message_domain=delivery.message_domain)
     async with AsyncExitStack() as life:
-        for part in (delivery, personal, Observer(pool)):
+        watch = OperatorWatch(
+            pool,
+            delivery.mail,
+            OperatorSettings(
+                settings.operator_emails,
+                settings.operator_language,
+                settings.public_url,
+                timedelta(hours=settings.verify_hours),
+            ),
+            message_domain=delivery.message_domain,
+        )
+        for part in (delivery, personal, Observer(pool), watch):
             await part.start()
             life.push_async_callback(part.stop)
         yield Telling(delivery)
