@@ -56,6 +56,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("bursar_ledger_queue_commands", "gauge", "Commands that wait for the ledger."),
         Family("bursar_ledger_batch_commands", "summary", "Commands by batch: sum by count is a batch's size."),
         Family("bursar_ledger_commit_seconds", "summary", "Time of the commits of batches."),
+        Family("bursar_ledger_batches_from_memory", "counter", "Commits decided without reading the books."),
         Family("bursar_ledger_refused_from_memory", "counter", "Reserves refused without asking the database."),
         Family("bursar_ledger_quarantined", "counter", "Commands that broke their batch and were put aside."),
         Family("bursar_notices", "counter", "Letters that channels were given, by how it ended.", ("outcome",)),
@@ -91,6 +92,8 @@ class LedgerCounters(Protocol):
     def commands(self) -> int: ...
     @property
     def batches(self) -> int: ...
+    @property
+    def batches_from_memory(self) -> int: ...
     @property
     def commit_seconds(self) -> float: ...
     @property
@@ -185,6 +188,7 @@ class WorkerMetrics:
         batches = lambda: [float(statistics.batches), float(statistics.commands)]  # noqa: E731
         self.watch("bursar_ledger_batch_commands", batches)
         self.watch("bursar_ledger_commit_seconds", lambda: [float(statistics.batches), statistics.commit_seconds])
+        self.watch("bursar_ledger_batches_from_memory", lambda: statistics.batches_from_memory)
         self.watch("bursar_ledger_refused_from_memory", lambda: statistics.refused_from_memory)
         self.watch("bursar_ledger_quarantined", lambda: statistics.quarantined)
 

@@ -53,6 +53,8 @@ class Result:
     database_lost: bool = False
     lock_refused: bool = False
     """A lock was waited for in vain."""
+    from_memory: bool = False
+    """Whether it was decided without reading."""
     commit_seconds: float = 0.0
 
     def add(self, other: Result) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -28,6 +28,7 @@ from bursar.ledger.entry import Entry, LedgerUnavailable
 from bursar.ledger.intake import EngineLimits, Intake, Queue
 from bursar.ledger.lane import Lane, Rider
 from bursar.ledger.liveness import Liveness
+from bursar.ledger.memory import Memory
 from bursar.ledger.model import (
     Command,
     Granted,
@@ -48,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 OWN_LANES: Final = 3
 """How many mandates may wait for a lock at once, each on a connection of its own."""
+OWN_SECONDS: Final = 0.25
+"""How long a busy mandate is served on a lane of its own before it is tried with the others again."""
 LOOKS: Final = (10, 20, 40, 80)
 """How often a mandate whose lock was waited for in vain is looked at without waiting, before it is waited for again."""
 LOOK_SECONDS: Final = 0.1
@@ -60,6 +63,8 @@ class EngineStatistics:
 
     commands: int = 0
     batches: int = 0
+    batches_from_memory: int = 0
+    """Of the batches, those that were decided without reading."""
     commit_seconds: float = 0.0
     refused_from_memory: int = 0
     quarantined: int = 0
@@ -87,6 +92,8 @@ class Ledger:
         self._stopping = False
         self._database_lost_at: float | None = None
         self.statistics = EngineStatistics()
+        self.memory = Memory()
+        """What the shared lane knows of the books."""
         self.liveness = Liveness(pool, self.submit, lambda: self._database_lost_at)
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -206,17 +213,15 @@ class Ledger:
 
     async def _serve(self) -> None:
         intake = self._intake
-        lane = Lane(self._pool, self._rider, self._known, waits=False)
+        lane = Lane(self._pool, self._rider, self._known, waits=False, memory=self.memory)
         pause = 0.0
         try:
             while True:
                 await intake.work.wait()
                 intake.work.clear()
                 if intake.only_settles(intake.shared):
-                    if not await lane.begin():
-                        self._database_lost_at = time.monotonic()
                     await intake.let_settles_ride()
-                result = await self._run(lane, intake.shared, more=lambda: bool(intake.shared))
+                result = await self._run(lane, intake.shared)
                 pause = await self._pause_after(result, pause)
                 if intake.shared:
                     intake.work.set()
@@ -224,15 +229,16 @@ class Ledger:
             await lane.close()
 
     async def _serve_own(self, mandate_id: UUID) -> None:
-        """Serve one mandate on its own until nothing of it is left.
+        """Serve one mandate on its own until nothing of it is left, or for a while, if all goes well.
 
         It waits for a lock once; if that was in vain, it only looks in now and then, so that the few lanes that may
         wait are there for others.
         """
         queue = self._intake.own[mandate_id]
         pause, looks, in_vain = 0.0, 0, 0
+        until = time.monotonic() + OWN_SECONDS
         try:
-            while queue:
+            while queue and (looks or time.monotonic() < until):
                 if self._intake.only_settles(queue):
                     await self._intake.let_settles_ride()
                 async with self._own_lanes:
@@ -252,14 +258,13 @@ class Ledger:
         finally:
             self._intake.close_own(mandate_id)
 
-    async def _run(self, lane: Lane, queue: Queue, more: Callable[[], bool] = lambda: False) -> Result:
+    async def _run(self, lane: Lane, queue: Queue) -> Result:
         entries = self._intake.take(queue, asyncio.get_running_loop().time())
         if not entries:
-            await lane.rest()
             return Result()
         self._begun[id(lane)] = entries
         try:
-            result = await lane.run(entries, more=more)
+            result = await lane.run(entries)
             self._deal_with(result, len(entries))
         except Exception as error:
             # A fault of the engine's own. What has been committed comes to light when it is looked up.
@@ -282,6 +287,7 @@ class Ledger:
     def _deal_with(self, result: Result, commands: int) -> None:
         self.statistics.commands += commands
         self.statistics.batches += 1
+        self.statistics.batches_from_memory += result.from_memory
         self.statistics.commit_seconds += result.commit_seconds
         now = asyncio.get_running_loop().time()
         intake = self._intake

@@ -102,7 +102,7 @@ class Intake:
 
     def only_settles(self, queue: Queue) -> bool:
         """Whether a few settles stand alone in a queue: they wait for company."""
-        if self._limits.settle_delay_seconds <= 0 or not queue or len(queue) > 64:
+        if self._limits.settle_delay_seconds <= 0 or not queue or len(queue) > 15:
             return False
         self._takers.clear()
         return not any(entry.takes for entry in queue)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -18,9 +18,11 @@ import structlog
 
 from bursar.ledger.batch import Decided, Result, decide_batch
 from bursar.ledger.books import InMandate
+from bursar.ledger.confirming import confirm, fits, looked_at
 from bursar.ledger.entry import CommandQuarantined, Entry, rank
+from bursar.ledger.memory import Memory
 from bursar.ledger.model import Funding, Reason, Refusal
-from bursar.ledger.reading import Connection, read_books
+from bursar.ledger.reading import Connection, Reading, read_books
 from bursar.ledger.writing import AnswerRaced, Writes, write
 
 log = structlog.get_logger(__name__)
@@ -75,72 +77,97 @@ class Lane:
     """Accounts that are known to exist."""
     waits: bool
     """Whether it waits for locks, or leaves out the mandates that are locked elsewhere."""
+    memory: Memory | None = None
+    """What it knows of the books after its own commits."""
     _connection: Connection | None = field(default=None, init=False)
-    _begun: bool = field(default=False, init=False)
-    """Whether the connection is in a transaction that nothing was done in yet."""
 
     async def close(self) -> None:
-        await self.rest()
         connection, self._connection = self._connection, None
         if connection is not None:
             await self.pool.release(connection)
 
-    async def begin(self) -> bool:
-        """Begin the transaction of a batch that is about to come: a round trip less for it. False if that failed."""
-        try:
-            if not self._begun:
-                await (await self._connected()).execute("BEGIN", timeout=STATEMENT_TIMEOUT_SECONDS)
-                self._begun = True
-        except Exception as error:
-            log.warning("ledger_connection_lost", error=repr(error), commands=0, committing=False)
-            await self._drop_connection()
-        return self._begun
-
-    async def rest(self) -> None:
-        """There is no batch to come: stay in no transaction."""
-        if self._begun:
-            await self._roll_back()
-
-    async def run(
-        self, entries: list[Entry], refusals: Sequence[Refusal] = (), more: Callable[[], bool] = lambda: False
-    ) -> Result:
-        """Decide and commit `entries` (and count `refusals` that were answered from memory). Never raises.
-
-        `more` says whether another batch follows at once: its transaction is begun by this one's commit.
-        """
+    async def run(self, entries: list[Entry], refusals: Sequence[Refusal] = ()) -> Result:
+        """Decide and commit `entries` (and count `refusals` that were answered from memory). Never raises."""
         entries.sort(key=rank)
+        result = None if refusals else await self._run_from_memory(entries)
+        return result if result is not None else await self._run_from_books(entries, refusals)
+
+    async def _run_from_memory(self, entries: list[Entry]) -> Result | None:
+        """Decide on what is remembered, and let one statement confirm and write it. `None`: read the books instead."""
+        memory = self.memory
+        if memory is None or any(entry.unsure for entry in entries):
+            return None
+        commands = [entry.command for entry in entries]
+        books, at = memory.recall(commands), memory.now()
+        if books is None or at is None:
+            return None
+        looked, mandates = looked_at(books), list(books.terms)
+        writes = Writes(books, at)
+        decided = decide_batch(entries, writes, set(), time.monotonic())
+        if not fits(writes) or self._is_heard(decided):
+            return None
+        began = time.perf_counter()
+        try:
+            confirmed_at = await confirm(await self._connected(), writes, looked, memory.marks(mandates))
+        except asyncpg.PostgresError as error:
+            if isinstance(error, CONNECTION_LOST):
+                return await self._lost(entries, error, committing=True)
+            # Nothing was written. Whatever it was comes to light when the books are read.
+            log.info("batch_not_confirmed", error=repr(error), commands=len(entries))
+            memory.forget(mandates, distrust=True)
+            return None
+        except CONNECTION_LOST as error:
+            return await self._lost(entries, error, committing=True)
+        if confirmed_at is None:
+            memory.forget(mandates, distrust=True)
+            return None
+        memory.confirmed(books, confirmed_at)
+        decided.result.commit_seconds = time.perf_counter() - began
+        decided.result.from_memory = True
+        return decided.result
+
+    def _is_heard(self, decided: Decided) -> bool:
+        """Whether the rider must hear of it, in the batch's own transaction."""
+        wanted = self.rider.wants if self.rider is not None else frozenset()
+        return bool(decided.fundings) or any(refusal.reason in wanted for refusal in decided.refusals)
+
+    async def _run_from_books(self, entries: list[Entry], refusals: Sequence[Refusal]) -> Result:
+        """Lock, read, decide, write, commit."""
         committing = False
         try:
             connection = await self._connected()
-            if not self._begun:
-                await connection.execute("BEGIN")
-            self._begun = False
-            decided, writes, opened = await self._decide(connection, entries, refusals)
-            if writes.anything() or decided.refusals or opened:
+            await connection.execute("BEGIN")
+            decided, writes, reading = await self._decide(connection, entries, refusals)
+            if writes.anything() or decided.refusals or reading.opened:
                 await write(connection, writes)
                 await self._ride(connection, decided, writes.at)
-                began, committing, chained = time.perf_counter(), True, more()
-                sql = "COMMIT AND CHAIN" if chained else "COMMIT"
-                status = await connection.execute(sql, timeout=STATEMENT_TIMEOUT_SECONDS)
+                began, committing = time.perf_counter(), True
+                status = await connection.execute("COMMIT", timeout=STATEMENT_TIMEOUT_SECONDS)
                 if status != "COMMIT":
                     raise asyncpg.InternalServerError(f"COMMIT answered {status}")
-                self._begun = chained
                 decided.result.commit_seconds = time.perf_counter() - began
             else:
                 await connection.execute("ROLLBACK")
+            if self.memory is not None:
+                self.memory.learn(reading, [entry.command for entry in entries])
             return decided.result
         except WORTH_ANOTHER_TRY as error:
             await self._roll_back()
             return self._again(entries, error)
         except CONNECTION_LOST as error:
-            await self._drop_connection()
-            log.warning("ledger_connection_lost", error=repr(error), commands=len(entries), committing=committing)
-            for entry in entries:
-                entry.unsure = entry.unsure or committing
-            return Result(again=entries, database_lost=True)
+            return await self._lost(entries, error, committing=committing)
         except Exception as error:
             await self._roll_back()
             return await self._halve(entries, refusals, error)
+
+    async def _lost(self, entries: list[Entry], error: BaseException, *, committing: bool) -> Result:
+        await self._drop_connection()
+        log.warning("ledger_connection_lost", error=repr(error), commands=len(entries), committing=committing)
+        if self.memory is not None:
+            self.memory.forget({entry.command.mandate_id for entry in entries})
+        for entry in entries:
+            entry.unsure = entry.unsure or committing
+        return Result(again=entries, database_lost=True)
 
     async def _connected(self) -> Connection:
         if self._connection is not None and self._connection.is_closed():
@@ -155,7 +182,6 @@ class Lane:
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
-        self._begun = False
         if connection is not None:
             try:
                 connection.terminate()
@@ -164,7 +190,6 @@ class Lane:
                 log.debug("dropped_connection_release", error=repr(error))
 
     async def _roll_back(self) -> None:
-        self._begun = False
         try:
             if self._connection is not None:
                 await self._connection.execute("ROLLBACK", timeout=STATEMENT_TIMEOUT_SECONDS)
@@ -173,7 +198,7 @@ class Lane:
 
     async def _decide(
         self, connection: Connection, entries: list[Entry], refusals: Sequence[Refusal]
-    ) -> tuple[Decided, Writes, bool]:
+    ) -> tuple[Decided, Writes, Reading]:
         reading = await read_books(
             connection,
             [entry.command for entry in entries],
@@ -186,7 +211,7 @@ class Lane:
         wanted = self.rider.wants if self.rider is not None else frozenset()
         counted = [*decided.refusals, *refusals]
         decided.refusals = [refusal for refusal in counted if refusal.reason in wanted]
-        return decided, writes, reading.opened
+        return decided, writes, reading
 
     async def _ride(self, connection: Connection, decided: Decided, at: datetime) -> None:
         """Let the rider do its part in a savepoint: nothing of it can fail the money."""

@@ -73,13 +73,16 @@ TERMS: Final = """
     SELECT m.mandate_id, m.status = 'active' AS active, s.billing_model,
            CASE WHEN s.billing_model = 'POSTPAY' THEN s.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
            s.exhausted_below_nanos, s.max_hold_share_percent, m.time_zone, clock_timestamp() AS at,
-           EXISTS (SELECT 1 FROM spending_limit l WHERE l.mandate_id = m.mandate_id AND l.deleted_at IS NULL) AS limited
+           EXISTS (SELECT FROM spending_limit l WHERE l.mandate_id = m.mandate_id AND l.deleted_at IS NULL) AS limited,
+           m.xmin::text || ' ' || s.xmin::text || ' '
+           || coalesce((SELECT l.version FROM limits_version l WHERE l.mandate_id = m.mandate_id), 0)::text AS mark
       FROM mandate m JOIN billing_settings s ON s.mandate_id = m.mandate_id
      WHERE m.mandate_id = ANY($1::uuid[])"""
+"""`mark` is what the function `terms_mark` says, seen at the same moment as the terms."""
 
 _HOLDS_LIKE_TERMS: Final = """
      UNION ALL
-    SELECT h.mandate_id, h.hold_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    SELECT h.mandate_id, h.hold_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            h.account_id, h.state, h.amount_nanos, h.input_bound_nanos, h.used_nanos, h.limit_ids, h.limit_periods,
            h.expires_at, h.ttl_seconds, h.created_version, h.charged_nanos, h.overrun_nanos, h.adjusted, h.resolved_at,
            h.growths
@@ -88,9 +91,10 @@ _HOLDS_LIKE_TERMS: Final = """
 
 _TERMS_LIKE_HOLDS: Final = """
     SELECT t.mandate_id, NULL::uuid AS hold_id, t.active, t.billing_model, t.credit_limit_nanos,
-           t.exhausted_below_nanos, t.max_hold_share_percent, t.time_zone, t.at, t.limited, NULL::uuid AS account_id,
-           NULL::text AS state, NULL::bigint AS amount_nanos, NULL::bigint AS input_bound_nanos,
-           NULL::bigint AS used_nanos, NULL::uuid[] AS limit_ids, NULL::timestamptz[] AS limit_periods,
+           t.exhausted_below_nanos, t.max_hold_share_percent, t.time_zone, t.at, t.limited, t.mark,
+           NULL::uuid AS account_id, NULL::text AS state, NULL::bigint AS amount_nanos,
+           NULL::bigint AS input_bound_nanos, NULL::bigint AS used_nanos, NULL::uuid[] AS limit_ids,
+           NULL::timestamptz[] AS limit_periods,
            NULL::timestamptz AS expires_at, NULL::int AS ttl_seconds, NULL::bigint AS created_version,
            NULL::bigint AS charged_nanos, NULL::bigint AS overrun_nanos, NULL::boolean AS adjusted,
            NULL::timestamptz AS resolved_at, NULL::int AS growths
@@ -148,6 +152,10 @@ class Reading:
     """Mandates that another transaction is working on, or of which rows must be made: not part of this batch."""
     opened: bool
     """Whether accounts were opened, which is worth a commit even if everything is refused."""
+    marks: dict[UUID, str]
+    """By mandate: what changes when its terms or its limits do."""
+    limited: set[UUID]
+    """Mandates that have limits."""
 
 
 def accounts_of(commands: Iterable[Command]) -> dict[InMandate, str]:
@@ -195,12 +203,12 @@ async def read_books(
     left_out = set() if wait else {key[0] for key in wanted if key not in books.accounts}
     if left_out:
         commands = [command for command in commands if command.mandate_id not in left_out]
-    at, limited = await _read_terms_and_holds(connection, books, commands, unsure=unsure)
+    at, limited, marks = await _read_terms_and_holds(connection, books, commands, unsure=unsure)
     await _read_remembered(connection, books, commands)
     if unsure:
         await _read_posted(connection, books, commands)
     left_out |= await _read_limits(connection, books, commands, limited, at, wait=wait)
-    return Reading(books, at, left_out, bool(opened))
+    return Reading(books, at, left_out, bool(opened), marks, set(limited))
 
 
 async def _lock_accounts(connection: Connection, books: Books, wanted: dict[InMandate, str], *, wait: bool) -> None:
@@ -231,8 +239,11 @@ async def _open_missing(connection: Connection, wanted: dict[InMandate, str], kn
 
 async def _read_terms_and_holds(
     connection: Connection, books: Books, commands: Sequence[Command], *, unsure: bool
-) -> tuple[datetime, dict[UUID, str]]:
-    """The terms of every mandate and the holds that are named; answers the time, and the mandates with limits."""
+) -> tuple[datetime, dict[UUID, str], dict[UUID, str]]:
+    """The terms of every mandate and the holds that are named.
+
+    Answers the time, the zones of mandates with limits, and all mandates' marks.
+    """
     # A repeated reserve of the holds API carries a key, and is answered from `remembered`.
     kinds = _ON_HOLDS | {Reserve} if unsure else _ON_HOLDS
     wanted = {(c.mandate_id, c.hold_id) for c in commands if type(c) in kinds}  # type: ignore[union-attr]
@@ -243,22 +254,24 @@ async def _read_terms_and_holds(
         rows = await connection.fetch(TERMS, mandates)
     at: datetime | None = None
     limited: dict[UUID, str] = {}
+    marks: dict[UUID, str] = {}
     for row in rows:
         if wanted and row[1] is not None:
-            mandate_id, hold_id, account_id, state, amount, bound, used, ids, periods, *rest = row[0:2] + row[10:]
+            mandate_id, hold_id, account_id, state, amount, bound, used, ids, periods, *rest = row[0:2] + row[11:]
             legs = tuple([LimitKey(*leg) for leg in zip(ids, periods, strict=True)])
             books.holds[mandate_id, hold_id] = Hold(
                 mandate_id, hold_id, account_id, state, amount, bound, used, legs, *rest
             )
             continue
         mandate_id = row[0]
-        active, model, credit_limit, below, share, time_zone, at, has_limits = row[2:10] if wanted else row[1:]
+        active, model, credit_limit, below, share, time_zone, at, has_limits, mark = row[2:11] if wanted else row[1:]
+        marks[mandate_id] = mark
         books.terms[mandate_id] = Terms(mandate_id, active, model, credit_limit, below, share)
         if has_limits:
             limited[mandate_id] = time_zone
     if at is None:
         at = await connection.fetchval("SELECT clock_timestamp()")
-    return at, limited
+    return at, limited, marks
 
 
 async def _read_remembered(connection: Connection, books: Books, commands: Sequence[Command]) -> None:

@@ -66,11 +66,13 @@ INSERT_HOLDS: Final = """
                   $16::bigint[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[])
         AS n (mandate_id, hold_id, account_id, payer, billing_model, amount_nanos, input_bound_nanos, user_id, key_id,
               model, upstream, price_id, tags, origin, ttl_seconds, created_version, created_at, expires_at,
-              limit_ids, limit_periods)"""
+              limit_ids, limit_periods)
+     WHERE true"""
 
 GROW_HOLDS: Final = """
     UPDATE hold h
-       SET amount_nanos = n.amount_nanos, used_nanos = n.used_nanos, expires_at = n.expires_at, growths = n.growths,
+       SET amount_nanos = n.amount_nanos, used_nanos = greatest(h.used_nanos, n.used_nanos),
+           expires_at = n.expires_at, growths = n.growths,
            billing_model = CASE WHEN h.billing_model LIKE 'PREPAY%' THEN n.billing_model ELSE h.billing_model END
       FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[], $7::text[])
         AS n (mandate_id, hold_id, amount_nanos, used_nanos, expires_at, growths, billing_model)
@@ -287,25 +289,7 @@ Part = tuple[str, Sequence[Row]]
 
 async def write(connection: Connection, writes: Writes) -> None:
     """All of it, in the one transaction that holds the locks. Raises `NotWritten` if a row went missing."""
-    books = writes.books
-    changed = [books.accounts[key] for key in sorted(writes.accounts)]
-    accounts: list[Row] = [
-        (
-            a.mandate_id,
-            a.account_id,
-            a.credits_posted,
-            a.debits_posted,
-            a.debits_pending,
-            a.version,
-            a.last_top_up_nanos,
-        )
-        for a in changed
-    ]
-    counters: list[Row] = [
-        (c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos)
-        for c in [books.counters[key] for key in writes.counters]
-    ]
-    for parts in _in_steps(writes, [(UPDATE_ACCOUNTS, accounts), (UPDATE_COUNTERS, counters)]):
+    for parts in steps_of(writes):
         await _write_at_once(connection, parts)
     if writes.remembered:
         try:
@@ -314,12 +298,13 @@ async def write(connection: Connection, writes: Writes) -> None:
             raise AnswerRaced(str(error)) from error
 
 
-def _in_steps(writes: Writes, totals: list[Part]) -> list[list[Part]]:
+def steps_of(writes: Writes) -> list[list[Part]]:
     """What can be written by one statement each: its parts see no row that another part of it writes."""
     placed: Part = (INSERT_HOLDS, writes.placed)
     grown: Part = (GROW_HOLDS, list(writes.grown.values()))
     resolved: Part = (RESOLVE_HOLDS, list(writes.resolved.values()))
     transfers: list[Part] = [(INSERT_HOLD_TRANSFERS, writes.hold_transfers), (INSERT_TRANSFERS, writes.transfers)]
+    totals: list[Part] = [(UPDATE_ACCOUNTS, _account_rows(writes)), (UPDATE_COUNTERS, _counter_rows(writes))]
     new = {(row[0], row[1]) for row in writes.placed}
     if (
         new.isdisjoint(writes.grown)
@@ -331,6 +316,28 @@ def _in_steps(writes: Writes, totals: list[Part]) -> list[list[Part]]:
         steps = [[placed], [grown], [resolved], [*transfers, *totals]]
     given = [[part for part in step if part[1]] for step in steps]
     return [step for step in given if step]
+
+
+def _account_rows(writes: Writes) -> list[Row]:
+    return [
+        (
+            a.mandate_id,
+            a.account_id,
+            a.credits_posted,
+            a.debits_posted,
+            a.debits_pending,
+            a.version,
+            a.last_top_up_nanos,
+        )
+        for a in [writes.books.accounts[key] for key in sorted(writes.accounts)]
+    ]
+
+
+def _counter_rows(writes: Writes) -> list[Row]:
+    return [
+        (c.mandate_id, c.key.limit_id, c.key.period_start, c.spent_nanos, c.held_nanos)
+        for c in [writes.books.counters[key] for key in writes.counters]
+    ]
 
 
 async def _write_at_once(connection: Connection, parts: list[Part]) -> None:
@@ -352,11 +359,17 @@ def _together(statements: tuple[str, ...]) -> str:
     parts: list[str] = []
     taken = 0
     for number, sql in enumerate(statements):
-        shifted = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", sql)  # noqa: B023
-        taken += max(int(place) for place in _PARAMETER.findall(sql))
+        shifted, count = numbered(sql, taken)
+        taken += count
         parts.append(f"step_{number} AS ({shifted} RETURNING 1)")
     counts = [f"(SELECT count(*) FROM step_{number})" for number in range(len(statements))]  # noqa: S608
     return "WITH " + ", ".join(parts) + " SELECT " + ", ".join(counts)
+
+
+def numbered(sql: str, taken: int) -> tuple[str, int]:
+    """The statement with its parameters counted on from `taken`, and how many it has."""
+    shifted = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", sql)
+    return shifted, max(int(place) for place in _PARAMETER.findall(sql))
 
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
