@@ -16,7 +16,7 @@ from bursar.gateway.dialects.chat_completions import CHAT_COMPLETIONS
 from bursar.gateway.dialects.messages import MESSAGES
 from bursar.gateway.dialects.responses import RESPONSES
 from bursar.gateway.dialects.seam import Dialect
-from bursar.gateway.meter import Ending
+from bursar.gateway.meter import WINDOW_BYTES, Ending
 from bursar.gateway.sse import SseSplitter
 from bursar.gateway.streams import StreamPasser
 from bursar.ledger.model import CostSource
@@ -231,8 +231,11 @@ def check_run(done: Run) -> int:
         delivered_nanos = cost_nanos(PRICED.price, charge.usage)
         assert delivered_nanos <= call.meter.held_nanos, "delivered and not paid for"
     if ending is Ending.STOPPED and not reader.gone and not made.garbled:
-        delivered = count_tokens(made.text_until(place), PRICED.facts.family)
-        assert abs(charge.usage.output_tokens - delivered) <= 1
+        text = made.text_until(place)
+        delivered = count_tokens(text, PRICED.facts.family)
+        # A token may lie across the places where a long text is cut to be counted.
+        windows = len(text.encode()) // WINDOW_BYTES
+        assert abs(charge.usage.output_tokens - delivered) <= 1 + 3 * windows, (charge.usage, delivered)
         assert charge.actual_nanos == min(cost_nanos(PRICED.price, charge.usage), call.meter.held_nanos)
     return charge.actual_nanos if charge.cost_source is CostSource.ESTIMATED else 0
 

@@ -72,6 +72,8 @@ class ScriptedUpstream:
     url: str = ""
     script: Script = field(default_factory=lambda: answer(chat_body()))
     received: list[Received] = field(default_factory=list)
+    by_writer: dict[asyncio.StreamWriter, str] = field(default_factory=dict)
+    """The path that was asked for last, by connection: for a script that serves several."""
     cut: int = 0
     """How many connections ended before the script was through."""
 
@@ -88,6 +90,7 @@ class ScriptedUpstream:
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 kept = {name.lower(): value for name, value in exact.items()}
                 self.received.append(Received(head[0].split()[1], kept, body))
+                self.by_writer[writer] = self.last.path
                 watch = asyncio.create_task(reader.read(1))
                 work = asyncio.create_task(self.script(writer))
                 await asyncio.wait((watch, work), return_when=asyncio.FIRST_COMPLETED)
@@ -101,6 +104,7 @@ class ScriptedUpstream:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.by_writer.pop(writer, None)
             writer.close()
 
 
