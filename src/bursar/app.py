@@ -10,11 +10,12 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bursar.billing.api import create_api
 from bursar.billing.upkeep import Upkeep
@@ -142,7 +143,7 @@ async def running_parts(
         api = management_api(wiring, secrets, live)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
-        yield Worker(dispatcher(gateway, api), database, ledger, gateway, live)
+        yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live)
 
 
 def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub) -> FastAPI:
@@ -151,6 +152,13 @@ def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub) -> FastAPI:
     The walk of routes and roles (`tests/identity/test_access.py`) goes over what this returns.
     """
     return create_api(wiring, sign_in_router, *notice_routers(secrets, wiring.public_url, live))
+
+
+def behind_proxies(api: AsgiApp, settings: Settings) -> AsgiApp:
+    """Who asks is whom a trusted proxy names last that is none itself; of anybody else, no such header is believed."""
+    if not settings.trusted_proxies:
+        return api
+    return cast(AsgiApp, ProxyHeadersMiddleware(cast(Any, api), trusted_hosts=list(settings.trusted_proxies)))
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:

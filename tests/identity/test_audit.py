@@ -134,6 +134,7 @@ async def _changes(api: Api) -> dict[tuple[str, str], tuple[str, Any, str]]:
         ("PATCH", f"{in_mandate}/users/{{userId}}"): (f"{mandate}/users/{anna}", {"role": "finance"}, "user.changed"),
         ("DELETE", f"{in_mandate}/users/{{userId}}"): (f"{mandate}/users/{ben}", None, "user.deleted"),
         ("POST", f"{in_mandate}/keys"): (f"{mandate}/keys", {"kind": "service", "name": "y"}, "key.created"),
+        ("PATCH", f"{in_mandate}/keys/{{keyId}}"): (f"{mandate}/keys/{keys[0]}", {"name": "z"}, "key.changed"),
         ("POST", f"{in_mandate}/keys/{{keyId}}/rotate"): (f"{mandate}/keys/{keys[0]}/rotate", {}, "key.rotated"),
         ("DELETE", f"{in_mandate}/keys/{{keyId}}"): (f"{mandate}/keys/{keys[1]}", None, "key.revoked"),
         ("POST", f"{in_mandate}/top-ups"): (f"{mandate}/top-ups", {"amount": "1"}, "money.top_up"),

@@ -139,3 +139,64 @@ async def _hashes(api: Api) -> list[bytes]:
     rows = await owner.fetch("SELECT secret_hash, former_hash FROM api_key")
     await owner.close()
     return [value for row in rows for value in row if value is not None]
+
+
+async def test_a_key_is_changed_without_a_new_secret(api: Api) -> None:
+    mandate = await api.mandate()
+    made = await api.made(f"{mandate}/keys", {"kind": "service", "name": "x", "maxCallsPerMinute": 5})
+    path = f"{mandate}/keys/{made['id']}"
+    changes = {"name": "y", "maxCallsPerMinute": None, "maxConcurrentCalls": 2, "maxHeld": "1.50"}
+    changed = (await api.call("PATCH", path, {**changes, "allowedModels": ["gpt-*", "gpt-*"]})).json()
+    assert (changed["name"], changed["maxCallsPerMinute"], changed["maxConcurrentCalls"]) == ("y", None, 2)
+    assert (changed["maxHeld"], changed["allowedModels"], changed["prefix"]) == (
+        "1.500000000",
+        ["gpt-*"],
+        made["prefix"],
+    )
+    caller = await api.wiring.authenticator.authenticate(made["key"])
+    assert caller is not None
+    assert (caller.rates.concurrent_calls, caller.rates.held_nanos) == (2, 1_500_000_000)
+    assert caller.allowed_models == ("gpt-*",)
+    (entry,) = (await api.get(f"{mandate}/audit", params={"action": "key.changed"})).json()["entries"]
+    assert entry["before"] == {
+        "name": "x",
+        "maxHeld": None,
+        "allowedModels": None,
+        "maxCallsPerMinute": 5,
+        "maxConcurrentCalls": None,
+    }
+    assert (await api.call("PATCH", path, {"allowedModels": None, "name": None})).json()["name"] == "y"
+
+
+WRONG_CHANGES: list[tuple[str, dict[str, Any], str]] = [
+    ("service", {"readOnlyBilling": True}, "readOnlyBilling"),
+    ("admin", {"allowedModels": []}, "allowedModels"),
+    ("admin", {"maxHeld": "1"}, "maxHeld"),
+    ("service", {"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
+    ("service", {"kind": "admin"}, "kind"),
+    ("service", {"userId": "x"}, "userId"),
+    ("service", {"maxCallsPerMinute": 0}, "maxCallsPerMinute"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "field"), WRONG_CHANGES)
+async def test_what_a_key_cannot_become_is_refused_by_name(
+    api: Api, kind: str, change: dict[str, Any], field: str
+) -> None:
+    mandate = await api.mandate()
+    made = await api.made(f"{mandate}/keys", {"kind": kind, "name": "x"})
+    refused = await api.call("PATCH", f"{mandate}/keys/{made['id']}", change)
+    assert_problem(refused, 422, "invalid_request", field)
+
+
+async def test_a_member_changes_their_own_user_keys_only_and_an_ended_key_stays_so(api: Api) -> None:
+    mandate = await api.mandate()
+    member_id, member = await api.person_key(mandate, "member")
+    own = await api.made(f"{mandate}/keys", {"kind": "user", "userId": member_id, "name": "own"})
+    service = await api.made(f"{mandate}/keys", {"kind": "service", "name": "application"})
+    assert (await api.call("PATCH", f"{mandate}/keys/{own['id']}", {"name": "n"}, key=member)).status_code == 200
+    path = f"{mandate}/keys/{service['id']}"
+    assert_problem(await api.call("PATCH", path, {"name": "mine"}, key=member), 404, "not_found")
+    assert_problem(await api.get(path, key=member), 404, "not_found")
+    await api.call("DELETE", path)
+    assert_problem(await api.call("PATCH", path, {"expiresAt": None}), 409, "key_ended")

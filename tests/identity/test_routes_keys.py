@@ -51,7 +51,7 @@ NOT_ACCEPTABLE: list[tuple[dict[str, object], int, str | None]] = [
     ({"kind": "service", "name": "x", "expiresAt": "2020-01-01T00:00:00Z"}, 422, "expiresAt"),
     ({"kind": "service", "name": "x", "expiresAt": "2999-01-01T00:00:00"}, 422, "expiresAt"),
     ({"kind": "service", "name": "x", "scopes": []}, 422, "scopes"),
-    ({"kind": "user", "name": "x", "userId": "b9f2a1c4-6d0e-4f0a-9c55-1d2e3f4a5b6c"}, 404, None),
+    ({"kind": "user", "name": "x", "userId": "b9f2a1c4-6d0e-4f0a-9c55-1d2e3f4a5b6c"}, 404, "userId"),
 ]
 
 
@@ -88,7 +88,7 @@ async def test_people_manage_their_own_user_keys_and_no_others(api: Api, role: s
     listed = (await api.get(f"{mandate}/keys", key=own)).json()["keys"]
     assert [key["id"] for key in listed] == [made["id"]], "neither the others' nor the mandate's keys"
     body = {"kind": "user", "userId": other_id, "name": "x"}
-    assert_problem(await api.post(f"{mandate}/keys", body, key=own), 404, "not_found")
+    assert_problem(await api.post(f"{mandate}/keys", body, key=own), 404, "not_found", "userId")
     for kind in ("service", "admin"):
         assert_problem(
             await api.post(f"{mandate}/keys", {"kind": kind, "name": "x"}, key=own), 403, "forbidden", "kind"

@@ -135,8 +135,8 @@ async def test_asking_over_http(api: Api, money: MoneySide) -> None:
     path = f"{mandate}/top-up-requests"
     made = await api.made(path, {"reason": "For the offer"}, key=member)
     assert (made["state"], made["userId"]) == ("OPEN", member_id)
-    assert (await api.get(path, key=other)).json() == []
-    assert [each["name"] for each in (await api.get(path, key=finance)).json()] == ["Member"]
+    assert (await api.get(path, key=other)).json() == {"requests": [], "nextCursor": None}
+    assert [each["name"] for each in (await api.get(path, key=finance)).json()["requests"]] == ["Member"]
     assert (
         (await api.get(f"{mandate}/inbox", key=finance))
         .json()["items"][0]["text"]

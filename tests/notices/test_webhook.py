@@ -231,14 +231,14 @@ async def test_endpoints_over_http(api: Api) -> None:
     mandate = await api.mandate()
     made = await api.made(f"{mandate}/webhooks", {"url": "https://example.org/hook"})
     assert made["secret"].startswith("whsec_")
-    (listed,) = (await api.get(f"{mandate}/webhooks")).json()
+    (listed,) = (await api.get(f"{mandate}/webhooks")).json()["webhooks"]
     assert listed["url"] == "https://example.org/hook"
     assert "secret" not in listed
     path = f"{mandate}/webhooks/{made['id']}"
     assert (await api.post(f"{path}/rotate")).json()["secret"] != made["secret"]
     assert (await api.post(f"{path}/replay", {"since": "2026-01-01T00:00:00Z"})).json() == {"queued": 0}
     assert (await api.call("DELETE", path)).status_code == 204
-    assert (await api.get(f"{mandate}/webhooks")).json() == []
+    assert (await api.get(f"{mandate}/webhooks")).json()["webhooks"] == []
     for method, route, body in (("DELETE", "", None), ("POST", "/rotate", None)):
         assert_problem(await api.call(method, path + route, body), 404, "not_found")
     _, member = await api.person_key(mandate, "member")

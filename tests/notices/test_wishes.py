@@ -50,7 +50,7 @@ async def test_a_silence_holds_back_and_its_end_tells(api: Api, money: MoneySide
     path = f"/api/mandates/{mandate_id}/silences"
     money.clock.at = datetime.now(UTC)
     made = await api.made(path, {"kind": "EXHAUSTED", "endsAt": in_days(1), "reason": "Holidays"})
-    assert [each["id"] for each in (await api.get(path)).json()] == [made["id"]]
+    assert [each["id"] for each in (await api.get(path)).json()["silences"]] == [made["id"]]
     delivery = worker(money, mail_host)
     await money.refuse(mandate_id, calls=7)
     money.clock.pass_by(hours=23)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from bursar.foundation.database import Connection, Database
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.ledger.model import AccountKind, Payer
 
 # `$8` is whether the operator asks: what the operator bears (OVERRUN) is nobody else's business.
@@ -109,9 +109,7 @@ async def list_transfers(
         rows = await connection.fetch(
             _PAGE, mandate_id, at, transfer_id, begin, end, request_id, of_user, all_accounts, limit + 1
         )
-    entries = [_entry(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(entries, make_cursor(entries[-1].at, entries[-1].transfer_id) if more else None)
+    return page_of([_entry(row) for row in rows], limit, lambda each: (each.at, each.transfer_id))
 
 
 async def get_transfer(connection: Connection, mandate_id: UUID, transfer_id: UUID) -> Entry | None:

@@ -19,7 +19,7 @@ from bursar.ledger.periods import period_bounds
 LONGEST_MODEL: Final = 300
 
 _LIMITS: Final = """
-    SELECT l.limit_id, l.scope, l.scope_id, l.period, l.amount_nanos, l.created_by, l.created_at,
+    SELECT l.limit_id, l.scope, l.scope_id, l.period, l.amount_nanos, l.created_by, l.created_at, l.version,
            coalesce(c.opening_nanos + c.spent_nanos, 0) AS spent_nanos, coalesce(c.held_nanos, 0) AS held_nanos,
            c.period_end, now() AS at
       FROM spending_limit l
@@ -49,6 +49,7 @@ class Limit:
     resets_at: datetime | None
     created_by: str | None
     created_at: datetime
+    version: int
 
 
 async def list_limits(
@@ -99,7 +100,5 @@ async def checked_scope_id(database: Database, mandate_id: UUID, scope: LimitSco
     async with database.as_mandate(mandate_id) as connection:
         is_here = wanted is not None and await connection.fetchval(_KEY_IS_HERE, mandate_id, wanted)
     if not is_here:
-        problem = not_found(scope)
-        problem.field = "scopeId"
-        raise problem
+        raise not_found(scope, "scopeId")
     return str(wanted)

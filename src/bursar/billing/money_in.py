@@ -113,9 +113,7 @@ async def user_of(database: Database, mandate_id: UUID, user: str, field: str = 
             found = await find_person(connection, mandate_id, user, create=False)
         if found is not None and found.person is not None:
             return found.person.user_id
-    problem = not_found("user")
-    problem.field = field
-    raise problem
+    raise not_found("user", field)
 
 
 async def _wallet_owner(database: Database, mandate_id: UUID, user: str) -> UUID:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from bursar.foundation.database import Database
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 
 _PAGE: Final = """
     SELECT notice_id, kind, account_id, recipient, channel, state, attempts, last_error, created_at, sent_at
@@ -39,6 +39,4 @@ async def list_notices(
     created_at, notice_id = cursor_parts(cursor)
     async with database.as_mandate(mandate_id) as connection:
         rows = await connection.fetch(_PAGE, mandate_id, created_at, notice_id, limit + 1)
-    notices = [ListedNotice(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(notices, make_cursor(notices[-1].created_at, notices[-1].notice_id) if more else None)
+    return page_of([ListedNotice(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.notice_id))

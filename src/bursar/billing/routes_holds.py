@@ -217,9 +217,7 @@ async def _person(request: Request, visitor: Visitor, user: str | None) -> Perso
     found = await authenticator.find_person(visitor.mandate.mandate_id, name, create=may_create)
     if isinstance(found, Person):
         return found
-    problem = not_found("user")
-    problem.field = "userId" if user is not None else X_BURSAR_USER
-    raise problem
+    raise not_found("user", "userId" if user is not None else X_BURSAR_USER)
 
 
 async def _refused(request: Request, visitor: Visitor, person: Person | None, shortage: own_work.Shortage) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -14,13 +14,15 @@ from bursar.billing import limit_list
 from bursar.foundation.money import format_amount
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity.access import Action, not_found
-from bursar.identity.documented import refusals
-from bursar.identity.entrance import Visitor, as_id, may
+from bursar.identity.documented import IF_MATCH, refusals
+from bursar.identity.entrance import Visitor, as_id, etag, if_match, may
+from bursar.identity.mandates import changed_meanwhile
 from bursar.identity.wire import AmountOrZero, Answer, Ask
 from bursar.identity.wiring import wiring_of
 from bursar.ledger.model import LimitScope, LimitSet, Period, Reason, Rejected
 
 router = APIRouter(tags=["limits"])
+_IF_MATCH: Final[dict[str, Any]] = {"parameters": [IF_MATCH]}
 _SCOPE_ID: Final = "a user (our id or the application's), a key's id, or a model's name; left out for the mandate"
 
 
@@ -89,7 +91,7 @@ async def create_limit(
     )
     limit_id = _set(outcome).limit_id
     response.headers["Location"] = f"/api/mandates/{mandate.mandate_id}/limits/{limit_id}"
-    return _answer(await limit_list.get_limit(wiring.database, mandate.mandate_id, mandate.time_zone, limit_id))
+    return await _found(request, response, visitor, limit_id)
 
 
 @router.get("/api/mandates/{mandateId}/limits", responses=refusals())
@@ -109,23 +111,46 @@ async def list_limits(
     )
 
 
-@router.patch("/api/mandates/{mandateId}/limits/{limitId}", responses=refusals())
+@router.get("/api/mandates/{mandateId}/limits/{limitId}", responses=refusals())
+async def read_limit(
+    request: Request, response: Response, limitId: str, visitor: Annotated[Visitor, Depends(may(Action.READ_LIMITS))]
+) -> LimitAnswer:
+    """One in force, with what the running period has spent and holds."""
+    return await _found(request, response, visitor, as_id(limitId, "limit"))
+
+
+@router.patch("/api/mandates/{mandateId}/limits/{limitId}", responses=refusals(412), openapi_extra=_IF_MATCH)
 async def change_limit(
-    request: Request, limitId: str, body: LimitChange, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_LIMITS))]
+    request: Request,
+    response: Response,
+    limitId: str,
+    body: LimitChange,
+    visitor: Annotated[Visitor, Depends(may(Action.CHANGE_LIMITS))],
 ) -> LimitAnswer:
     """Another amount; what the period has used already counts on."""
-    wiring, mandate = wiring_of(request), visitor.mandate
-    limit_id = as_id(limitId, "limit")
-    _set(await wiring.ledger.change_limit(mandate.mandate_id, limit_id, body.amount))
-    return _answer(await limit_list.get_limit(wiring.database, mandate.mandate_id, mandate.time_zone, limit_id))
+    ledger, limit_id = wiring_of(request).ledger, as_id(limitId, "limit")
+    version = if_match(request)
+    _set(await ledger.change_limit(visitor.mandate.mandate_id, limit_id, body.amount, if_version=version))
+    return await _found(request, response, visitor, limit_id)
 
 
-@router.delete("/api/mandates/{mandateId}/limits/{limitId}", status_code=204, responses=refusals())
+@router.delete(
+    "/api/mandates/{mandateId}/limits/{limitId}", status_code=204, responses=refusals(412), openapi_extra=_IF_MATCH
+)
 async def delete_limit(
     request: Request, limitId: str, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_LIMITS))]
 ) -> None:
     """The cap holds nobody any more; what it has counted is kept."""
-    _set(await wiring_of(request).ledger.delete_limit(visitor.mandate.mandate_id, as_id(limitId, "limit")))
+    ledger, limit_id = wiring_of(request).ledger, as_id(limitId, "limit")
+    _set(await ledger.delete_limit(visitor.mandate.mandate_id, limit_id, if_version=if_match(request)))
+
+
+async def _found(request: Request, response: Response, visitor: Visitor, limit_id: UUID) -> LimitAnswer:
+    mandate = visitor.mandate
+    database = wiring_of(request).database
+    limit = await limit_list.get_limit(database, mandate.mandate_id, mandate.time_zone, limit_id)
+    response.headers["ETag"] = etag(limit.version)
+    return _answer(limit)
 
 
 def _set(outcome: LimitSet | Rejected) -> LimitSet:
@@ -135,6 +160,8 @@ def _set(outcome: LimitSet | Rejected) -> LimitSet:
     if outcome.reason is Reason.LIMIT_EXISTS:
         detail = "There is a limit of this scope and period already: change its amount."
         raise Problem(409, "already_exists", "Already there", detail, "period")
+    if outcome.reason is Reason.LIMIT_CHANGED:
+        raise changed_meanwhile()
     if outcome.reason is Reason.OUT_OF_RANGE:
         raise invalid_field("amount", outcome.detail or "is out of range")
     raise not_found("limit")

@@ -10,11 +10,12 @@ from pydantic import Field, StrictBool
 from starlette.requests import Request
 
 from bursar.billing import settings
-from bursar.billing.settings import BillingSettings, format_percent, read_models, read_notify_emails, read_percent
+from bursar.billing.settings import BillingSettings, format_percent, read_notify_emails, read_percent
 from bursar.foundation.money import format_amount
 from bursar.identity.access import Action
 from bursar.identity.documented import IF_MATCH, refusals
 from bursar.identity.entrance import Visitor, etag, if_match, may
+from bursar.identity.model_names import checked_models
 from bursar.identity.principal import BillingModelName, ClientGone
 from bursar.identity.wire import AmountOrZero, Answer, Ask, PositiveAmount, WholeNumber
 from bursar.identity.wiring import wiring_of
@@ -73,7 +74,7 @@ _STORED_AS: Final[Mapping[str, str]] = {
 _ASKED_AS: Final[Mapping[str, str]] = {column: name for name, column in _STORED_AS.items()}
 _READERS: Final[Mapping[str, Callable[[Any, str], object]]] = {
     "markup_percent": read_percent,
-    "allowed_models": read_models,
+    "allowed_models": checked_models,
 }
 _NEVER_EMPTY: Final = frozenset(
     {"billing_model", "notify_cooldown_seconds", "notify_wallet_exhausted", "max_hold_share_percent", "client_gone"}

@@ -92,6 +92,7 @@ class ReceiptAnswer(Answer):
 class ReceiptList(Answer):
     year: int
     receipts: list[ReceiptAnswer]
+    next_cursor: str | None
 
 
 @router.get(
@@ -148,13 +149,20 @@ async def list_receipts(
     request: Request,
     visitor: MayRead,
     year: Annotated[int | None, Query(ge=2000, le=2099, description="left out: this year")] = None,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,9}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ReceiptList:
     """A receipt for each top-up of a year, in the order of their numbers; a member's are those of their wallet."""
     wanted = year if year is not None else datetime.now(UTC).year
     found = await statements.list_receipts(
         wiring_of(request).database, visitor.mandate.mandate_id, wanted, viewer_user_id=visitor.own_user_id
     )
-    return ReceiptList(year=wanted, receipts=[_answer(receipt) for receipt in found])
+    # A year's receipts only ever get more at their end, so that a place among them is a cursor.
+    begin = int(cursor or 0)
+    page, end = found[begin : begin + limit], begin + limit
+    return ReceiptList(
+        year=wanted, receipts=[_answer(each) for each in page], next_cursor=str(end) if end < len(found) else None
+    )
 
 
 @router.get(

@@ -23,8 +23,6 @@ from bursar.identity.principal import BillingModelName, ClientGone
 from bursar.identity.revision import note_change
 
 MOST_NOTIFY_EMAILS: Final = 50
-MOST_ALLOWED_MODELS: Final = 1000
-LONGEST_MODEL: Final = 200
 NOTIFY_EMAILS: Final = "notifyEmails"
 
 TERMS: Final = frozenset(
@@ -169,13 +167,3 @@ def read_percent(value: object, field: str) -> Decimal:
 def format_percent(percent: Decimal) -> str:
     """Without needless zeros: `12.5`."""
     return f"{percent.normalize():f}"
-
-
-def read_models(value: list[str], field: str) -> tuple[str, ...]:
-    """Names or globs of models, distinct. Raises a 422 `Problem`."""
-    models = tuple(dict.fromkeys(model.strip() for model in value))
-    if any(not 1 <= len(model) <= LONGEST_MODEL or not model.isprintable() for model in models):
-        raise invalid_field(field, f"must hold names or globs of models, of 1 to {LONGEST_MODEL} characters")
-    if len(models) > MOST_ALLOWED_MODELS:
-        raise invalid_field(field, f"must not have more than {MOST_ALLOWED_MODELS} entries")
-    return models

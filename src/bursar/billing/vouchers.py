@@ -18,7 +18,7 @@ from bursar.foundation.ids import new_id
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity.access import not_found
 from bursar.identity.audit import INSTALLATION, note
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 
 VoucherState = Literal["open", "redeemed", "revoked", "expired"]
 STATES: Final[tuple[VoucherState, ...]] = get_args(VoucherState)
@@ -123,9 +123,7 @@ async def list_vouchers(
     created_at, voucher_id = cursor_parts(cursor)
     async with database.as_operator() as connection:
         rows = await connection.fetch(_PAGE, created_at, voucher_id, state, limit + 1)
-    vouchers = [Voucher(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(vouchers, make_cursor(vouchers[-1].created_at, vouchers[-1].voucher_id) if more else None)
+    return page_of([Voucher(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.voucher_id))
 
 
 async def revoke_voucher(database: Database, voucher_id: UUID, *, actor: str) -> None:

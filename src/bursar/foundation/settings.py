@@ -87,6 +87,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "public_url", values.url("https", "http"), None, "base of the links in mails and errors", "`http://HOST:PORT`"
     ),
     Setting(
+        "trusted_proxies", values.list_of(values.network), (),
+        "reverse proxies (addresses or networks) whose `X-Forwarded-For` says who asks, for sign-in's rate limits and "
+        "the audit log", "none: whoever connects is who asks",
+    ),
+    Setting(
         "database_url", values.url("postgresql", "postgres"), None, "external PostgreSQL (14 or later)",
         "embedded, under the data directory",
     ),

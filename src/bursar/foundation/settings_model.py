@@ -65,6 +65,7 @@ class Settings:
     config: Path | None
     demo: bool
     public_url: str
+    trusted_proxies: tuple[str, ...]
     database_url: str | None = field(repr=False)
     app_pool_size: int
     ledger_pool_size: int

@@ -6,6 +6,7 @@ it may be a secret.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -102,6 +103,15 @@ def decimal(minimum: Decimal, *, above: bool = False) -> Reader:
         return number
 
     return read
+
+
+def network(value: object) -> str:
+    """An internet address, or a network such as 10.0.0.0/8."""
+    given = text(value)
+    try:
+        return str(ipaddress.ip_network(given)) if "/" in given else str(ipaddress.ip_address(given))
+    except ValueError:
+        raise InvalidValue("must be an internet address, or a network such as 10.0.0.0/8") from None
 
 
 def path(value: object) -> Path:

@@ -167,9 +167,9 @@ def forbidden(action: Action, rank: Rank | None, field: str | None) -> Problem:
     return Problem(403, "forbidden", "You may not do this", detail, field)
 
 
-def not_found(what: str = "mandate") -> Problem:
-    """The same for what never was, and for what belongs to another mandate."""
-    return Problem(404, "not_found", "Not found", f"There is no such {what}.")
+def not_found(what: str = "mandate", field: str | None = None) -> Problem:
+    """The same for what never was, and for what belongs to another mandate; `field` names where it was asked for."""
+    return Problem(404, "not_found", "Not found", f"There is no such {what}.", field)
 
 
 def own_user_id(caller: Caller, found: Reach) -> UUID | None:

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from bursar.foundation.database import Connection, Database
 from bursar.foundation.money import format_amount
 from bursar.foundation.origin import current_origin
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 
 INSTALLATION: Final = UUID(int=0)
 """Where entries of what belongs to no mandate stand."""
@@ -72,9 +72,7 @@ async def list_entries(
     at, entry_id = cursor_parts(cursor)
     async with database.as_mandate(mandate_id) as connection:
         rows = await connection.fetch(_PAGE, mandate_id, at, entry_id, action, actor, begin, end, limit + 1)
-    entries = [AuditEntry(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(entries, make_cursor(entries[-1].at, entries[-1].entry_id) if more else None)
+    return page_of([AuditEntry(**dict(row)) for row in rows], limit, lambda each: (each.at, each.entry_id))
 
 
 async def note_money_origin(database: Database, mandate_id: UUID, transfer_id: UUID) -> None:

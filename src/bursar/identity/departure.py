@@ -45,13 +45,14 @@ async def delete_user(
     *,
     actor: str,
     may_leave_no_owner: bool = False,
+    if_version: int | None = None,
 ) -> None:
     """The user is gone when this returns, and so is the wallet's money, but for what calls in flight still hold.
 
     That part, and whatever a crash in between left behind, comes home by `return_what_was_left_behind`.
-    Raises a 404 or 409 (the last owner) `Problem`.
+    Raises a 404, 409 (the last owner) or 412 `Problem`.
     """
-    await erase_user(database, mandate_id, user_id, may_leave_no_owner=may_leave_no_owner)
+    await erase_user(database, mandate_id, user_id, may_leave_no_owner=may_leave_no_owner, if_version=if_version)
     await return_rest(database, ledger, mandate_id, user_id, actor=actor)
 
 

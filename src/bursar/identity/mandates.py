@@ -14,7 +14,7 @@ from bursar.foundation.database import Database
 from bursar.foundation.ids import new_mandate_id
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity.access import not_found
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.identity.principal import BillingModelName, MandateStatus
 from bursar.identity.revision import note_change
 
@@ -104,9 +104,7 @@ async def list_mandates(database: Database, *, cursor: str | None = None, limit:
     created_at, mandate_id = cursor_parts(cursor)
     async with database.as_operator() as connection:
         rows = await connection.fetch(_PAGE, created_at, mandate_id, limit + 1)
-    mandates = [Mandate(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(mandates, make_cursor(mandates[-1].created_at, mandates[-1].mandate_id) if more else None)
+    return page_of([Mandate(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.mandate_id))
 
 
 async def change_mandate(

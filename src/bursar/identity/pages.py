@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -26,6 +26,12 @@ class Page(Generic[_Item]):
     items: Sequence[_Item]
     next_cursor: str | None
     """`None` on the last page."""
+
+
+def page_of(found: Sequence[_Item], limit: int, place: Callable[[_Item], tuple[datetime, UUID]]) -> Page[_Item]:
+    """The first `limit` of what was found, and a cursor if there was more: so ask the database for one more."""
+    items = found[:limit]
+    return Page(items, make_cursor(*place(items[-1])) if len(found) > limit else None)
 
 
 def make_cursor(at: datetime, item_id: UUID) -> str:

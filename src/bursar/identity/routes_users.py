@@ -148,7 +148,12 @@ async def change_user(
 _NEVER_EMPTY = frozenset({"display_name", "role"})
 
 
-@router.delete("/api/mandates/{mandateId}/users/{userId}", status_code=204, responses=refusals(409))
+@router.delete(
+    "/api/mandates/{mandateId}/users/{userId}",
+    status_code=204,
+    responses=refusals(409, 412),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
 async def remove_user(
     request: Request, userId: str, visitor: Annotated[Visitor, Depends(may(Action.CHANGE_USERS))]
 ) -> None:
@@ -162,5 +167,6 @@ async def remove_user(
         as_id(userId, "user"),
         actor=visitor.actor,
         may_leave_no_owner=visitor.is_operator,
+        if_version=if_match(request),
     )
     wiring.authenticator.doubt(mandate_id)

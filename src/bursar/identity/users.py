@@ -17,7 +17,7 @@ from bursar.identity.access import not_found
 from bursar.identity.email_address import checked_email
 from bursar.identity.lookup import LONGEST_EXTERNAL_ID, is_external_id
 from bursar.identity.mandates import changed_meanwhile, check_language, check_time_zone, checked_name
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.identity.principal import Role
 from bursar.identity.revision import note_change
 
@@ -142,9 +142,7 @@ async def list_users(
     created_at, user_id = cursor_parts(cursor)
     async with database.as_mandate(mandate_id) as connection:
         rows = await connection.fetch(_PAGE, mandate_id, created_at, user_id, limit + 1)
-    users = [User(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(users, make_cursor(users[-1].created_at, users[-1].user_id) if more else None)
+    return page_of([User(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.user_id))
 
 
 async def change_user(
@@ -174,13 +172,20 @@ async def change_user(
     return replace(former, **values, version=version)
 
 
-async def erase_user(database: Database, mandate_id: UUID, user_id: UUID, *, may_leave_no_owner: bool = False) -> None:
+async def erase_user(
+    database: Database,
+    mandate_id: UUID,
+    user_id: UUID,
+    *,
+    may_leave_no_owner: bool = False,
+    if_version: int | None = None,
+) -> None:
     """Ends the keys and takes away everything personal; the id stays. The wallet's rest is `departure`'s affair.
 
-    Raises a 404 or 409 (the last owner) `Problem`.
+    Raises a 404, 409 (the last owner) or 412 `Problem`.
     """
     async with database.as_mandate(mandate_id) as connection:
-        former = await _locked(connection, mandate_id, user_id, None)
+        former = await _locked(connection, mandate_id, user_id, if_version)
         if former.role == "owner" and not may_leave_no_owner:
             await _check_other_owner(connection, mandate_id, user_id)
         await connection.execute(_ERASE, mandate_id, user_id)

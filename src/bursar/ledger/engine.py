@@ -180,13 +180,18 @@ class Ledger:
         wanted = spending_limits.NewLimit(mandate_id, new_id(), scope, scope_id, period, amount_nanos, created_by)
         return await self._set_limit(mandate_id, spending_limits.create(self._pool, wanted))
 
-    async def change_limit(self, mandate_id: UUID, limit_id: UUID, amount_nanos: int) -> LimitSet | Rejected:
+    async def change_limit(
+        self, mandate_id: UUID, limit_id: UUID, amount_nanos: int, *, if_version: int | None = None
+    ) -> LimitSet | Rejected:
         """Another amount for the running and all later periods. Raises `LedgerUnavailable`."""
-        return await self._set_limit(mandate_id, spending_limits.change(self._pool, mandate_id, limit_id, amount_nanos))
+        work = spending_limits.change(self._pool, mandate_id, limit_id, amount_nanos, if_version)
+        return await self._set_limit(mandate_id, work)
 
-    async def delete_limit(self, mandate_id: UUID, limit_id: UUID) -> LimitSet | Rejected:
+    async def delete_limit(
+        self, mandate_id: UUID, limit_id: UUID, *, if_version: int | None = None
+    ) -> LimitSet | Rejected:
         """It refuses nothing any more; what holds count in it stays. Raises `LedgerUnavailable`."""
-        return await self._set_limit(mandate_id, spending_limits.delete(self._pool, mandate_id, limit_id))
+        return await self._set_limit(mandate_id, spending_limits.delete(self._pool, mandate_id, limit_id, if_version))
 
     async def _set_limit(self, mandate_id: UUID, work: Coroutine[Any, Any, LimitSet | Rejected]) -> LimitSet | Rejected:
         try:

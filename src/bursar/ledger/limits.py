@@ -89,12 +89,14 @@ _INSERT_COUNTER: Final = """
     INSERT INTO limit_counter (mandate_id, limit_id, period_start, period_end, opening_nanos, held_nanos)
     VALUES ($1, $2, $3, $4, $5, $6)"""
 _CHANGE: Final = """
-    UPDATE spending_limit SET amount_nanos = $3 WHERE mandate_id = $1 AND limit_id = $2 AND deleted_at IS NULL
+    UPDATE spending_limit SET amount_nanos = $4, version = version + 1
+     WHERE mandate_id = $1 AND limit_id = $2 AND deleted_at IS NULL AND ($3::bigint IS NULL OR version = $3)
     RETURNING limit_id, scope, scope_id, period, amount_nanos"""
 _DELETE: Final = """
-    UPDATE spending_limit SET deleted_at = clock_timestamp()
-     WHERE mandate_id = $1 AND limit_id = $2 AND deleted_at IS NULL
+    UPDATE spending_limit SET deleted_at = clock_timestamp(), version = version + 1
+     WHERE mandate_id = $1 AND limit_id = $2 AND deleted_at IS NULL AND ($3::bigint IS NULL OR version = $3)
     RETURNING limit_id, scope, scope_id, period, amount_nanos"""
+_IS_THERE: Final = "SELECT true FROM spending_limit WHERE mandate_id = $1 AND limit_id = $2 AND deleted_at IS NULL"
 _RUNNING: Final = """
     SELECT opening_nanos + spent_nanos, held_nanos, period_end FROM limit_counter
      WHERE mandate_id = $1 AND limit_id = $2 AND period_start <= clock_timestamp() AND period_end > clock_timestamp()
@@ -145,7 +147,9 @@ async def create(pool: asyncpg.Pool, limit: NewLimit) -> LimitSet | Rejected:
     return await _try(pool, work)
 
 
-async def change(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, amount_nanos: int) -> LimitSet | Rejected:
+async def change(
+    pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, amount_nanos: int, if_version: int | None = None
+) -> LimitSet | Rejected:
     """Give a cap another amount. A batch that is just being decided goes by the old one."""
     if not 0 <= amount_nanos <= MAX_AMOUNT_NANOS:
         return Rejected(Reason.OUT_OF_RANGE, detail="the amount is out of range")
@@ -153,20 +157,22 @@ async def change(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, amount_na
     async def work(connection: Connection) -> LimitSet | Rejected:
         async with connection.transaction():
             await connection.execute(TELL_ORIGIN, SETTING, origin_text())
-            row = await connection.fetchrow(_CHANGE, mandate_id, limit_id, amount_nanos)
-            return await _answer(connection, mandate_id, row)
+            row = await connection.fetchrow(_CHANGE, mandate_id, limit_id, if_version, amount_nanos)
+            return await _answer(connection, mandate_id, limit_id, row)
 
     return await _try(pool, work)
 
 
-async def delete(pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID) -> LimitSet | Rejected:
+async def delete(
+    pool: asyncpg.Pool, mandate_id: UUID, limit_id: UUID, if_version: int | None = None
+) -> LimitSet | Rejected:
     """End a cap. Its legs stay, so that its counters still add up."""
 
     async def work(connection: Connection) -> LimitSet | Rejected:
         async with connection.transaction():
             await connection.execute(TELL_ORIGIN, SETTING, origin_text())
-            row = await connection.fetchrow(_DELETE, mandate_id, limit_id)
-            return await _answer(connection, mandate_id, row)
+            row = await connection.fetchrow(_DELETE, mandate_id, limit_id, if_version)
+            return await _answer(connection, mandate_id, limit_id, row)
 
     return await _try(pool, work)
 
@@ -243,9 +249,12 @@ async def _lock_mandate(connection: Connection, mandate_id: UUID) -> list[UUID]:
     return wanted
 
 
-async def _answer(connection: Connection, mandate_id: UUID, row: asyncpg.Record | None) -> LimitSet | Rejected:
+async def _answer(
+    connection: Connection, mandate_id: UUID, limit_id: UUID, row: asyncpg.Record | None
+) -> LimitSet | Rejected:
     if row is None:
-        return Rejected(Reason.LIMIT_NOT_FOUND)
+        is_there = await connection.fetchval(_IS_THERE, mandate_id, limit_id)
+        return Rejected(Reason.LIMIT_CHANGED if is_there else Reason.LIMIT_NOT_FOUND)
     running = await connection.fetchrow(_RUNNING, mandate_id, row["limit_id"])
     spent, held, end = running if running is not None else (0, 0, None)
     limit_id, scope, scope_id, period, amount = row

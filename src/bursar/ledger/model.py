@@ -68,6 +68,8 @@ class Reason(StrEnum):
     LIMIT_EXISTS = "LIMIT_EXISTS"
     """There is a limit of this scope and period already: its amount can be changed."""
     LIMIT_NOT_FOUND = "LIMIT_NOT_FOUND"
+    LIMIT_CHANGED = "LIMIT_CHANGED"
+    """Not the version any more that the change is based on."""
 
 
 SHORTAGES = frozenset({Reason.BALANCE_EXHAUSTED, Reason.REQUEST_TOO_LARGE, Reason.LIMIT_REACHED, Reason.FUNDS_HELD})

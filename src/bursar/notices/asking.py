@@ -5,7 +5,6 @@ One open request per user: asking again changes its reason. Whoever asked hears 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from uuid import UUID
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
 from bursar.foundation.origin import SETTING, TELL_ORIGIN, origin_text
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.notices import inbox, store
 from bursar.notices.inbox import Item
 from bursar.notices.kinds import TOP_UP_REQUESTED
@@ -43,7 +43,8 @@ _LIST: Final = """
            asker.display_name AS name
       FROM top_up_request AS asked JOIN app_user AS asker USING (mandate_id, user_id)
      WHERE mandate_id = $1 AND ($2::uuid IS NULL OR asked.user_id = $2) AND ($3::text IS NULL OR state = $3)
-     ORDER BY asked.created_at DESC, request_id DESC LIMIT 200
+       AND ($4::timestamptz IS NULL OR (asked.created_at, request_id) < ($4, $5))
+     ORDER BY asked.created_at DESC, request_id DESC LIMIT $6
 """
 _ANY_OPEN: Final = "SELECT EXISTS (SELECT FROM top_up_request WHERE mandate_id = $1 AND state = 'OPEN')"
 
@@ -112,11 +113,17 @@ async def decide(
 
 
 async def list_requests(
-    connection: Connection, mandate_id: UUID, *, user_id: UUID | None = None, state: str | None = None
-) -> Sequence[TopUpRequest]:
-    """The newest 200, of one user where that is said."""
-    rows = await connection.fetch(_LIST, mandate_id, user_id, state)
-    return [TopUpRequest(**dict(row)) for row in rows]
+    connection: Connection,
+    mandate_id: UUID,
+    *,
+    user_id: UUID | None = None,
+    state: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[TopUpRequest]:
+    """The newest first, of one user where that is said. Raises a 422 `Problem` for a cursor that is none."""
+    rows = await connection.fetch(_LIST, mandate_id, user_id, state, *cursor_parts(cursor), limit + 1)
+    return page_of([TopUpRequest(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.request_id))
 
 
 async def _moment(connection: Connection, at: datetime | None) -> datetime:

@@ -67,6 +67,11 @@ class RequestAnswer(Answer):
     """Where to top up, once it is approved."""
 
 
+class RequestPage(Answer):
+    requests: list[RequestAnswer]
+    next_cursor: str | None
+
+
 @router.get("/api/mandates/{mandateId}/inbox", responses=refusals())
 async def read_inbox(
     request: Request,
@@ -130,12 +135,16 @@ async def list_requests(
     request: Request,
     visitor: Annotated[Visitor, Depends(may(Action.READ_TOP_UP_REQUESTS))],
     state: Annotated[Literal["OPEN", "APPROVED", "DECLINED"] | None, Query()] = None,
-) -> list[RequestAnswer]:
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> RequestPage:
     """Finance sees all, everybody else their own; the newest first."""
     mandate_id = visitor.mandate.mandate_id
     async with wiring_of(request).database.as_mandate(mandate_id) as connection:
-        found = await asking.list_requests(connection, mandate_id, user_id=visitor.own_user_id, state=state)
-    return [_request(each) for each in found]
+        page = await asking.list_requests(
+            connection, mandate_id, user_id=visitor.own_user_id, state=state, cursor=cursor, limit=limit
+        )
+    return RequestPage(requests=[_request(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 @router.post("/api/mandates/{mandateId}/top-up-requests/{requestId}/approve", responses=refusals())

@@ -44,6 +44,10 @@ class EndpointAnswer(Answer):
     disabled_reason: str | None
 
 
+class EndpointList(Answer):
+    webhooks: list[EndpointAnswer]
+
+
 class ReplayAsk(Ask):
     since: AwareDatetime
 
@@ -69,9 +73,10 @@ def webhook_router(secrets: Secrets) -> APIRouter:
         return SecretAnswer(id=endpoint_id, secret=secret)
 
     @router.get(_PATH, responses=refusals())
-    async def read(request: Request, visitor: ReadSettings) -> list[EndpointAnswer]:
+    async def read(request: Request, visitor: ReadSettings) -> EndpointList:
+        """All of them: there are few."""
         found = await webhooks.list_endpoints(wiring_of(request).database, visitor.mandate.mandate_id)
-        return [
+        answers = [
             EndpointAnswer(
                 id=each.endpoint_id,
                 url=each.url,
@@ -82,6 +87,7 @@ def webhook_router(secrets: Secrets) -> APIRouter:
             )
             for each in found
         ]
+        return EndpointList(webhooks=answers)
 
     @router.post(_PATH + "/{webhookId}/rotate", responses=refusals())
     async def rotate(request: Request, webhookId: str, visitor: ChangeNotices) -> SecretAnswer:

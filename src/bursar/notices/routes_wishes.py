@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 from starlette.requests import Request
 
@@ -16,8 +16,9 @@ from bursar.billing.texts import choose_language
 from bursar.foundation.money import AmountError, format_amount, parse_amount
 from bursar.foundation.problems import invalid_field
 from bursar.identity.access import Action, not_found
-from bursar.identity.documented import refusals
-from bursar.identity.entrance import Visitor, as_id, may
+from bursar.identity.documented import IF_MATCH, refusals
+from bursar.identity.entrance import Visitor, as_id, etag, if_match, may
+from bursar.identity.mandates import changed_meanwhile
 from bursar.identity.wire import Answer, Ask, Line, WholeNumber
 from bursar.identity.wiring import wiring_of
 from bursar.notices import samples, wishes
@@ -72,6 +73,11 @@ class SilenceAnswer(Answer):
     created_at: datetime
 
 
+class SilencePage(Answer):
+    silences: list[SilenceAnswer]
+    next_cursor: str | None
+
+
 class PreviewAsk(Ask):
     kind: str
     language: Language | None = None
@@ -95,15 +101,21 @@ class TestAnswer(Answer):
 
 
 @router.get("/api/mandates/{mandateId}/notice-settings", responses=refusals())
-async def read_wishes(request: Request, visitor: ReadSettings) -> WishesAnswer:
+async def read_wishes(request: Request, response: Response, visitor: ReadSettings) -> WishesAnswer:
     """Thresholds, and what became of each address in `notifyEmails`: dead, unsubscribed, or good."""
-    return await _answer(request, visitor)
+    return await _answer(request, response, visitor)
 
 
-@router.put("/api/mandates/{mandateId}/notice-settings", responses=refusals())
-async def change_wishes(request: Request, body: WishesChange, visitor: ChangeNotices) -> WishesAnswer:
+@router.put(
+    "/api/mandates/{mandateId}/notice-settings", responses=refusals(412), openapi_extra={"parameters": [IF_MATCH]}
+)
+async def change_wishes(
+    request: Request, response: Response, body: WishesChange, visitor: ChangeNotices
+) -> WishesAnswer:
     database, mandate_id = wiring_of(request).database, visitor.mandate.mandate_id
     found = await wishes.read_wishes(database, mandate_id)
+    if if_match(request) not in (None, found.version):
+        raise changed_meanwhile()
     amounts, percents = found.low_amounts_nanos, found.low_percents
     if body.low_balance_thresholds is not None:
         amounts, percents = _thresholds(body.low_balance_thresholds)
@@ -113,15 +125,24 @@ async def change_wishes(request: Request, body: WishesChange, visitor: ChangeNot
         percents,
         found.running_out_hours if hours is None else hours,
         found.limit_near_percent if percent is None else percent,
+        found.version,
     )
-    await wishes.write_wishes(database, mandate_id, changed)
-    return await _answer(request, visitor)
+    if not await wishes.write_wishes(database, mandate_id, changed):
+        raise changed_meanwhile()
+    return await _answer(request, response, visitor)
 
 
 @router.get("/api/mandates/{mandateId}/silences", responses=refusals())
-async def list_silences(request: Request, visitor: ReadSettings) -> list[SilenceAnswer]:
-    found = await wishes.list_silences(wiring_of(request).database, visitor.mandate.mandate_id)
-    return [_silence(each) for each in found]
+async def list_silences(
+    request: Request,
+    visitor: ReadSettings,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> SilencePage:
+    """Those that have not ended, the next end first."""
+    database, mandate_id = wiring_of(request).database, visitor.mandate.mandate_id
+    page = await wishes.list_silences(database, mandate_id, cursor=cursor, limit=limit)
+    return SilencePage(silences=[_silence(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 @router.post("/api/mandates/{mandateId}/silences", status_code=201, responses=refusals())
@@ -192,9 +213,10 @@ def _thresholds(given: list[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(sorted(amounts)), tuple(sorted(percents))
 
 
-async def _answer(request: Request, visitor: Visitor) -> WishesAnswer:
+async def _answer(request: Request, response: Response, visitor: Visitor) -> WishesAnswer:
     database, mandate_id = wiring_of(request).database, visitor.mandate.mandate_id
     found = await wishes.read_wishes(database, mandate_id)
+    response.headers["ETag"] = etag(found.version)
     news = await wishes.address_news(database, mandate_id)
     return WishesAnswer(
         low_balance_thresholds=[

@@ -10,19 +10,23 @@ from uuid import UUID
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
+from bursar.identity.pages import Page, cursor_parts, page_of
 
 AddressState = Literal["ok", "dead", "unsubscribed"]
 
 _READ: Final = """
-    SELECT low_amounts_nanos, low_percents, running_out_hours, limit_near_percent
+    SELECT low_amounts_nanos, low_percents, running_out_hours, limit_near_percent, version
       FROM notice_settings WHERE mandate_id = $1
 """
 _WRITE: Final = """
-    INSERT INTO notice_settings (mandate_id, low_amounts_nanos, low_percents, running_out_hours, limit_near_percent)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO notice_settings AS found
+           (mandate_id, low_amounts_nanos, low_percents, running_out_hours, limit_near_percent, version)
+    VALUES ($1, $2, $3, $4, $5, $6 + 1)
         ON CONFLICT (mandate_id) DO UPDATE
-           SET low_amounts_nanos = EXCLUDED.low_amounts_nanos, low_percents = EXCLUDED.low_percents,
+           SET version = found.version + 1,
+               low_amounts_nanos = EXCLUDED.low_amounts_nanos, low_percents = EXCLUDED.low_percents,
                running_out_hours = EXCLUDED.running_out_hours, limit_near_percent = EXCLUDED.limit_near_percent
+         WHERE found.version = $6
 """
 _ADDRESSES: Final = """
     SELECT listed.address, gone.reason, gone.refused_at, coalesce(gone.unsubscribed, false) AS unsubscribed
@@ -34,7 +38,8 @@ _ADDRESSES: Final = """
 """
 _SILENCES: Final = """
     SELECT silence_id, kind, ends_at, reason, created_by, created_at FROM notice_silence
-     WHERE mandate_id = $1 AND ends_at > now() ORDER BY ends_at, silence_id
+     WHERE mandate_id = $1 AND ends_at > now() AND ($2::timestamptz IS NULL OR (ends_at, silence_id) > ($2, $3))
+     ORDER BY ends_at, silence_id LIMIT $4
 """
 
 
@@ -46,6 +51,8 @@ class Wishes:
     low_percents: tuple[int, ...] = ()
     running_out_hours: int = 72
     limit_near_percent: int = 80
+    version: int = 0
+    """Zero where nothing was ever said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +86,11 @@ async def read_wishes(database: Database, mandate_id: UUID) -> Wishes:
     return Wishes(**{**dict(row), **lists})
 
 
-async def write_wishes(database: Database, mandate_id: UUID, wishes: Wishes) -> None:
+async def write_wishes(database: Database, mandate_id: UUID, wishes: Wishes) -> bool:
+    """Whether they were written: not, if what was read (`wishes.version`) has been changed meanwhile."""
     async with database.as_mandate(mandate_id) as connection:
-        await connection.execute(_WRITE, mandate_id, *asdict(wishes).values())
+        done = await connection.execute(_WRITE, mandate_id, *asdict(wishes).values())
+    return bool(done == "INSERT 0 1")
 
 
 async def address_news(database: Database, mandate_id: UUID) -> Sequence[AddressNews]:
@@ -105,11 +114,14 @@ async def add_silence(
     return Silence(**dict(row))
 
 
-async def list_silences(database: Database, mandate_id: UUID) -> Sequence[Silence]:
-    """Those that have not ended, the next end first."""
+async def list_silences(
+    database: Database, mandate_id: UUID, *, cursor: str | None = None, limit: int = 100
+) -> Page[Silence]:
+    """Those that have not ended, the next end first. Raises a 422 `Problem` for a cursor that is none."""
     async with database.as_mandate(mandate_id) as connection:
-        rows = await connection.fetch(_SILENCES, mandate_id)
-    return [Silence(**dict(row)) for row in rows]
+        rows = await connection.fetch(_SILENCES, mandate_id, *cursor_parts(cursor), limit + 1)
+    found = [Silence(**dict(row)) for row in rows]
+    return page_of(found, limit, lambda each: (each.ends_at, each.silence_id))
 
 
 async def end_silence(database: Database, mandate_id: UUID, silence_id: UUID) -> bool:

@@ -15,7 +15,7 @@ from bursar.foundation.problems import Problem
 from bursar.foundation.secrets import Secrets
 from bursar.identity.access import not_found
 from bursar.identity.email_address import checked_email
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.identity.principal import MandateFacts, Role
 from bursar.identity.revision import note_change
 from bursar.identity.sign_in.mails import queue_mail, withdraw_mail
@@ -158,9 +158,7 @@ async def list_invitations(database: Database, mandate_id: UUID, *, cursor: str 
     created_at, invitation_id = cursor_parts(cursor)
     async with database.as_mandate(mandate_id) as connection:
         rows = await connection.fetch(_PAGE, mandate_id, created_at, invitation_id, limit + 1)
-    found = [Invitation(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(found, make_cursor(found[-1].created_at, found[-1].invitation_id) if more else None)
+    return page_of([Invitation(**dict(row)) for row in rows], limit, lambda each: (each.created_at, each.invitation_id))
 
 
 async def revoke_invitation(database: Database, mandate_id: UUID, invitation_id: UUID) -> None:

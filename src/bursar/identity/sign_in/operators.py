@@ -16,7 +16,7 @@ from bursar.foundation.ids import new_id
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.identity import audit
 from bursar.identity.access import not_found
-from bursar.identity.pages import Page, cursor_parts, make_cursor
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.identity.sign_in import members
 from bursar.identity.sign_in.id_token import LONGEST_SUBJECT
 
@@ -61,9 +61,7 @@ async def list_operators(database: Database, *, cursor: str | None = None, limit
     added_at, identity_id = cursor_parts(cursor)
     async with database.as_operator() as connection:
         rows = await connection.fetch(_PAGE, added_at, identity_id, limit + 1)
-    found = [Operator(**dict(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(found, make_cursor(found[-1].added_at, found[-1].identity_id) if more else None)
+    return page_of([Operator(**dict(row)) for row in rows], limit, lambda each: (each.added_at, each.identity_id))
 
 
 async def add_operator(
@@ -78,9 +76,7 @@ async def add_operator(
     async with database.as_operator() as connection:
         if identity_id is not None:
             if await connection.fetchval(_KNOWN, identity_id) is None:
-                problem = not_found("identity")
-                problem.field = "identityId"
-                raise problem
+                raise not_found("identity", "identityId")
         else:
             assert issuer is not None
             assert subject is not None

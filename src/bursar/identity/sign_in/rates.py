@@ -29,7 +29,7 @@ class Rate:
 
 
 BY_ADDRESS: Final = Rate("ip", 100, timedelta(minutes=10))
-"""Of one internet address: a whole office may stand behind it, or everybody where a proxy stands before us."""
+"""Of one internet address: a whole office may stand behind it, or everybody behind a proxy that is not trusted."""
 BY_MAILBOX: Final = Rate("mailbox", 5, timedelta(hours=1))
 BY_MANDATE: Final = Rate("invitations", 200, timedelta(days=1))
 
