@@ -184,7 +184,10 @@ async def _changes_of_notices(api: Api, mandate: str) -> dict[tuple[str, str], t
     silence = {"endsAt": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
     silenced = (await api.made(f"{mandate}/silences", silence))["id"]
     webhook = (await api.made(f"{mandate}/webhooks", {"url": "https://hooks.example.com/1"}))["id"]
+    slack = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7F"
+    channel = (await api.made(f"{mandate}/channels", {"url": f"{slack}Q"}))["id"]
     in_mandate = "/api/mandates/{mandateId}"
+    of_channel, chat = f"{in_mandate}/channels/{{channelId}}", f"{mandate}/channels/{channel}"
     of_webhook, its = f"{in_mandate}/webhooks/{{webhookId}}", f"{mandate}/webhooks/{webhook}"
     of_request = f"{in_mandate}/top-up-requests/{{requestId}}"
     return {
@@ -201,6 +204,9 @@ async def _changes_of_notices(api: Api, mandate: str) -> dict[tuple[str, str], t
         ("POST", f"{of_webhook}/rotate"): (f"{its}/rotate", None, "webhook.rotated"),
         ("POST", f"{of_webhook}/replay"): (f"{its}/replay", {"since": "2026-01-01T00:00:00Z"}, "webhook.replayed"),
         ("DELETE", of_webhook): (its, None, "webhook.deleted"),
+        ("POST", f"{in_mandate}/channels"): (f"{mandate}/channels", {"url": f"{slack}R"}, "webhook.created"),
+        ("POST", f"{of_channel}/replay"): (f"{chat}/replay", {"since": "2026-01-01T00:00:00Z"}, "webhook.replayed"),
+        ("DELETE", of_channel): (chat, None, "webhook.deleted"),
         ("POST", f"{of_request}/approve"): (
             f"{mandate}/top-up-requests/{asked[0]}/approve", None, "top_up_request.changed"
         ),
@@ -212,8 +218,13 @@ async def _changes_of_notices(api: Api, mandate: str) -> dict[tuple[str, str], t
 
 NOT_MANAGEMENT = {Action.HOLD_MONEY, Action.SIGN_IN, Action.OWN_SESSION, Action.READ_INBOX}
 """Work, and what is one's own: what becomes of a hold is in the list of holds and in the journal."""
-CHANGES_NOTHING = {"/api/mandates/{mandateId}/notices/preview", "/api/mandates/{mandateId}/notices/test"}
-"""A preview; and a mail, which is in the list of notices."""
+CHANGES_NOTHING = (
+    "/api/mandates/{mandateId}/notices/preview",
+    "/api/mandates/{mandateId}/notices/test",
+    "/api/mandates/{mandateId}/channels/{channelId}/test",
+    "/api/mandates/{mandateId}/webhooks/{webhookId}/test",
+)
+"""A preview; and tests, which are in the list of notices."""
 
 
 async def test_every_route_that_changes_something_writes_an_entry(api: Api, database: Database) -> None:

@@ -94,10 +94,12 @@ def channel_router(secrets: Secrets) -> APIRouter:
     @router.post(_PATH + "/{channelId}/replay", responses=refusals())
     async def replay(request: Request, channelId: str, body: ReplayAsk, visitor: ChangeNotices) -> ReplayAnswer:
         """Switches it on again and sends what it has missed since then, the last of each kind and account."""
-        pool, endpoint_id = wiring_of(request).database.ledger_pool, as_id(channelId, "channel")
-        queued = await webhooks.enable_and_replay(pool, visitor.mandate.mandate_id, endpoint_id, body.since)
+        database, mandate_id = wiring_of(request).database, visitor.mandate.mandate_id
+        endpoint_id = as_id(channelId, "channel")
+        queued = await webhooks.enable_and_replay(database.ledger_pool, mandate_id, endpoint_id, body.since)
         if queued is None:
             raise not_found("channel")
+        await webhooks.note_replay(database, mandate_id, endpoint_id, body.since)
         return ReplayAnswer(queued=queued)
 
     @router.post(_PATH + "/{channelId}/test", status_code=202, responses=refusals(409))
