@@ -1,14 +1,14 @@
 """An endpoint's URL is as good as a secret: the audit log says that there is one, not which.
 
-Revision ID: 0018
+Revision ID: 0019
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
