@@ -31,6 +31,7 @@ from bursar.foundation.tracing import Tracing, is_wanted
 from bursar.gateway.asgi import AsgiApp, Receive, Scope, Send
 from bursar.gateway.gateway import Gateway
 from bursar.gateway.routes import gateway_routes, unmatched
+from bursar.gateway.routes_operator import Serving, operator_router
 from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, log_alert, unobserved
 from bursar.identity.authenticator import Authenticator
 from bursar.identity.sign_in.all_routes import router as sign_in_router
@@ -124,6 +125,7 @@ async def running_parts(
                 alert=metrics.alerting(heard.hearing(log_alert)),
                 on_finished=_observers(settings, metrics, on_finished, life),
                 workers=settings.workers,
+                top_up_enabled=settings.top_up_enabled,
             )
         )
         life.push_async_callback(gateway.aclose, SHUTDOWN_SECONDS)
@@ -136,22 +138,27 @@ async def running_parts(
             authenticator=authenticator,
             ledger=ledger,
             public_url=settings.public_url,
+            top_up_enabled=settings.top_up_enabled,
+            vouchers_enabled=settings.vouchers,
+            payments=settings.payments,
             told_at=news.notified_at,
             sign_in=sign_in,
         )
         live = await _start_live(database, authenticator, metrics, life)
-        api = management_api(wiring, secrets, live)
+        api = management_api(wiring, secrets, live, gateway)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
         yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live)
 
 
-def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub) -> FastAPI:
+def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub, serving: Serving) -> FastAPI:
     """Every route that is not the gateway's, of all rooms: a room's router stands here, and nowhere else.
 
     The walk of routes and roles (`tests/identity/test_access.py`) goes over what this returns.
     """
-    return create_api(wiring, sign_in_router, *notice_routers(secrets, wiring.public_url, live))
+    return create_api(
+        wiring, sign_in_router, *notice_routers(secrets, wiring.public_url, live), operator_router(serving)
+    )
 
 
 def behind_proxies(api: AsgiApp, settings: Settings) -> AsgiApp:

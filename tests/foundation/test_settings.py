@@ -272,3 +272,28 @@ def test_the_page_about_settings_is_what_the_table_says() -> None:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
     assert page.read_text() == settings_document()
     assert set(re.findall(r"^\| `(BURSAR_\w+)`", page.read_text(), re.MULTILINE)) == {row.variable for row in SETTINGS}
+
+
+def test_payments_by_stripe() -> None:
+    stripe = '{"stripe": {"secret_key": "env:KEY", "webhook_secret": "whsec_1", "minimum": "2.50"}}'
+    found = load_settings({"BURSAR_PAYMENTS": stripe, "KEY": "sk_live_1", "BURSAR_VOUCHERS": "false"})
+    assert found.payments.stripe is not None
+    assert (found.payments.stripe.secret_key, found.payments.stripe.minimum_nanos) == ("sk_live_1", 2_500_000_000)
+    assert "sk_live_1" not in repr(found)
+    assert found.top_up_enabled
+    assert not load_settings({"BURSAR_VOUCHERS": "false"}).top_up_enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"stripe": {"secret_key": "sk"}}', "BURSAR_PAYMENTS.stripe.webhook_secret"),
+        ('{"stripe": {"secret_key": "env:NO", "webhook_secret": "w"}}', "BURSAR_PAYMENTS.stripe.secret_key"),
+        ('{"stripe": {"secret_key": "s", "webhook_secret": "w", "minimum": "x"}}', "BURSAR_PAYMENTS.stripe.minimum"),
+        ('{"paypal": {}}', "BURSAR_PAYMENTS.paypal"),
+    ],
+)
+def test_a_wrong_payment_setting_is_named(text: str, place: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"BURSAR_PAYMENTS": text})
+    assert caught.value.name == place

@@ -92,7 +92,7 @@ def test_the_table_is_the_contract_s() -> None:
         assert list(table[action].values()) == ["all", "all", "-", "-", "-"]
     assert list(table[Action.HOLD_MONEY].values()) == ["all", "all", "-", "-", "all"]
     assert [action for action in set(Action) - PUBLIC if table[action]["service"] != "-"] == [Action.HOLD_MONEY]
-    assert {Action.SIGN_IN, Action.READ_DESCRIPTION} == PUBLIC
+    assert {Action.SIGN_IN, Action.TELL_PAYMENT, Action.READ_DESCRIPTION} == PUBLIC
 
 
 class People(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from fastapi import FastAPI
 from bursar.app import management_api
 from bursar.foundation.database import Database
 from bursar.foundation.secrets import Secrets
+from bursar.foundation.settings import load_settings
+from bursar.gateway.health import UpstreamHealth
+from bursar.gateway.routes_operator import Serving
+from bursar.gateway.wiring import Configuration
 from bursar.identity.authenticator import Authenticator
 from bursar.identity.sign_in import members, sessions
 from bursar.identity.sign_in.browser import Cookies
@@ -118,6 +123,14 @@ class Api:
         return next(account for account in accounts if account["payer"] == payer)
 
 
+@dataclass
+class Idle:
+    """A gateway that is set to nothing."""
+
+    configuration: Configuration = field(default_factory=lambda: Configuration.from_settings(load_settings({})))
+    health: UpstreamHealth = field(default_factory=lambda: UpstreamHealth(time.monotonic))
+
+
 @asynccontextmanager
 async def running_api(
     database: Database,
@@ -125,6 +138,8 @@ async def running_api(
     providers: Sequence[Provider] = (),
     rider: NoticeRider | None = None,
     base_url: str = "http://bursar.test",
+    serving: Serving | None = None,
+    **more: Any,
 ) -> AsyncIterator[Api]:
     """The management API of all rooms, as it is composed for a worker, in process."""
     ledger = Ledger(database.engine_pool, rider=rider)
@@ -133,9 +148,9 @@ async def running_api(
     sign_in = SignIn(database, SECRETS, public_url=PUBLIC_URL, providers=providers)
     await sign_in.start()
     wiring = Wiring(
-        database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL, sign_in=sign_in
+        database=database, authenticator=authenticator, ledger=ledger, public_url=PUBLIC_URL, sign_in=sign_in, **more
     )
-    app = management_api(wiring, SECRETS, LiveHub(database, authenticator))
+    app = management_api(wiring, SECRETS, LiveHub(database, authenticator), serving or Idle())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=base_url) as http:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -29,6 +29,12 @@ _PAGE: Final = """
        AND ($6::uuid IS NULL OR t.hold_id = $6)
        AND ($7::uuid IS NULL OR t.user_id = $7 OR t.debit_account_id = $7 OR t.credit_account_id = $7)
        AND ($8 OR d.kind IN ('pool', 'wallet') OR c.kind IN ('pool', 'wallet'))
+       AND ($10::text[] IS NULL OR t.kind = ANY ($10))
+       AND ($11::text IS NULL OR t.model = $11)
+       AND ($12::uuid IS NULL OR t.key_id = $12)
+       AND ($13::text IS NULL OR strpos(lower(concat_ws(' ', t.reference, t.reason, t.model, t.hold_id, t.transfer_id,
+            t.tags, (SELECT u.display_name FROM app_user u WHERE u.mandate_id = $1 AND u.user_id = t.user_id),
+            (SELECT k.name FROM api_key k WHERE k.mandate_id = $1 AND k.key_id = t.key_id))), $13) > 0)
      ORDER BY t.at DESC, t.transfer_id DESC
      LIMIT $9"""
 
@@ -91,24 +97,34 @@ class Entry:
     actor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which transfers; `None` takes all. From `begin` up to and without `end`."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+    request_id: UUID | None = None
+    of_user: UUID | None = None
+    key_id: UUID | None = None
+    kinds: Sequence[str] | None = None
+    model: str | None = None
+    text: str | None = None
+    """What stands in its reference, reason, model, tags or ids, or in the name of its user or key."""
+    all_accounts: bool = False
+    """What the operator bears as well."""
+
+
 async def list_transfers(
-    database: Database,
-    mandate_id: UUID,
-    *,
-    cursor: str | None = None,
-    begin: datetime | None = None,
-    end: datetime | None = None,
-    request_id: UUID | None = None,
-    of_user: UUID | None = None,
-    all_accounts: bool = False,
-    limit: int = 100,
+    database: Database, mandate_id: UUID, wanted: Wanted, *, cursor: str | None = None, limit: int = 100
 ) -> Page[Entry]:
-    """Newest first; from `begin` up to and without `end`. Raises a 422 `Problem` for a cursor that is none."""
+    """Newest first. Raises a 422 `Problem` for a cursor that is none."""
     at, transfer_id = cursor_parts(cursor)
     async with database.as_mandate(mandate_id) as connection:
         rows = await connection.fetch(
-            _PAGE, mandate_id, at, transfer_id, begin, end, request_id, of_user, all_accounts, limit + 1
-        )
+            _PAGE, mandate_id, at, transfer_id, wanted.begin, wanted.end, wanted.request_id, wanted.of_user,
+            wanted.all_accounts, limit + 1, wanted.kinds, wanted.model, wanted.key_id,
+            None if wanted.text is None else wanted.text.lower(),
+        )  # fmt: skip
     return page_of([_entry(row) for row in rows], limit, lambda each: (each.at, each.transfer_id))
 
 

@@ -8,13 +8,17 @@ from fastapi import APIRouter
 
 from bursar.billing import (
     routes_closing,
+    routes_export,
+    routes_history,
     routes_holds,
     routes_limits,
     routes_money,
     routes_notices,
+    routes_payments,
     routes_settings,
     routes_statements,
     routes_transfers,
+    routes_verifications,
     routes_vouchers,
 )
 
@@ -24,6 +28,10 @@ for _part in (
     routes_money,
     routes_vouchers,
     routes_transfers,
+    routes_export,
+    routes_history,
+    routes_payments,
+    routes_verifications,
     routes_statements,
     routes_closing,
     routes_holds,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from bursar.foundation.problems import invalid_field
 from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, may
-from bursar.identity.wire import Answer
+from bursar.identity.wire import ONE_LINE, Answer
 from bursar.identity.wiring import wiring_of
 from bursar.ledger.model import AccountKind, Payer
 
@@ -130,29 +131,63 @@ def _confined(visitor: Visitor, user_id: UUID | None) -> UUID | None:
     return own or user_id
 
 
-@router.get("/api/mandates/{mandateId}/transfers", responses=refusals())
-async def list_transfers(
-    request: Request,
+TransferKindName = Literal["CHARGE", "OVERRUN", "LATE_ADJUSTMENT", "TOP_UP", "CORRECTION", "REFUND", "WALLET_TRANSFER"]
+Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=ONE_LINE)]
+
+
+def wanted_transfers(
     visitor: Annotated[Visitor, Depends(may(Action.READ_JOURNAL))],
     begin: From = None,
     end: To = None,
     request_id: Annotated[UUID | None, Query(alias="requestId")] = None,
     user_id: Annotated[UUID | None, Query(alias="userId")] = None,
+    key_id: Annotated[UUID | None, Query(alias="keyId")] = None,
+    kind: Annotated[list[TransferKindName] | None, Query(description="one or several")] = None,
+    model: Text = None,
+    text: Annotated[
+        str | None,
+        Query(
+            alias="q",
+            min_length=1,
+            max_length=200,
+            pattern=ONE_LINE,
+            description="in reference, reason, model, tags, ids, or the name of the user or key; case does not matter",
+        ),
+    ] = None,
+) -> WantedOf:
+    """What a request wants of the journal, confined to what its caller may see."""
+    zone = visitor.mandate.time_zone
+    wanted = journal.Wanted(
+        begin=moment(begin, zone, "from"),
+        end=moment(end, zone, "to"),
+        request_id=request_id,
+        of_user=_confined(visitor, user_id),
+        key_id=key_id,
+        kinds=kind or None,
+        model=model,
+        text=text,
+        all_accounts=visitor.is_operator,
+    )
+    return WantedOf(visitor, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedOf:
+    visitor: Visitor
+    wanted: journal.Wanted
+
+
+@router.get("/api/mandates/{mandateId}/transfers", responses=refusals())
+async def list_transfers(
+    request: Request,
+    asked: Annotated[WantedOf, Depends(wanted_transfers)],
     cursor: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> TransferPage:
     """The journal, newest first; a member sees what was charged for them, and their wallet's movements."""
-    mandate = visitor.mandate
+    mandate = asked.visitor.mandate
     page = await journal.list_transfers(
-        wiring_of(request).database,
-        mandate.mandate_id,
-        cursor=cursor,
-        begin=moment(begin, mandate.time_zone, "from"),
-        end=moment(end, mandate.time_zone, "to"),
-        request_id=request_id,
-        of_user=_confined(visitor, user_id),
-        all_accounts=visitor.is_operator,
-        limit=limit,
+        wiring_of(request).database, mandate.mandate_id, asked.wanted, cursor=cursor, limit=limit
     )
     return TransferPage(
         currency=mandate.currency,

@@ -17,6 +17,7 @@ from bursar.billing.redeeming import Claimer, redeem
 from bursar.billing.routes_money import PostedAnswer, posted_answer
 from bursar.billing.vouchers import Voucher, VoucherState
 from bursar.foundation.money import format_amount
+from bursar.foundation.problems import Problem
 from bursar.identity import documented
 from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
@@ -159,6 +160,8 @@ async def redeem_voucher(
     Once: the same code again is refused, unless it comes with the same `Idempotency-Key`.
     """
     wiring, mandate = wiring_of(request), visitor.mandate
+    if not wiring.vouchers_enabled:
+        raise Problem(409, "vouchers_disabled", "No vouchers here", "This installation takes no vouchers.")
     key = await idempotency_key(request, visitor, "vouchers")
     user_id = visitor.own_user_id
     if body.user_id is not None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from bursar.billing.payments import finish_paid
 from bursar.billing.redeeming import finish_claimed
 from bursar.foundation.database import Database
 from bursar.identity.departure import Submits, return_what_was_left_behind
@@ -42,9 +43,10 @@ class Upkeep:
             self._task = None
 
     async def round(self) -> None:
-        """Bring leavers' money home, and pay vouchers that were claimed and not paid."""
+        """Bring leavers' money home, and pay in vouchers and payments that were left half done."""
         await self._try("leavers_wallets_emptied", return_what_was_left_behind)
         await self._try("vouchers_finished", finish_claimed)
+        await self._try("payments_finished", finish_paid)
 
     async def _try(self, name: str, step: Callable[[Database, Submits], Awaitable[int]]) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bursar.billing.balances import get_balance
-from bursar.billing.journal import list_transfers
+from bursar.billing.journal import Wanted, list_transfers
 from bursar.billing.money_in import post_money
 from bursar.billing.notice_list import list_notices
 from bursar.billing.settings import get_settings
@@ -263,7 +263,7 @@ def transfers(
     async def work() -> list[dict[str, Any]]:
         async with opened(settings_of(data_dir)) as database:
             found = await mandate_meant(database, mandate)
-            page = await list_transfers(database, found.mandate_id, limit=limit)
+            page = await list_transfers(database, found.mandate_id, Wanted(), limit=limit)
             return [
                 {
                     "at": entry.at.isoformat(timespec="seconds").replace("+00:00", "Z"),

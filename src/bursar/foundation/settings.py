@@ -18,11 +18,12 @@ from bursar.foundation.embedded_directories import default_data_dir
 from bursar.foundation.secrets import MINIMUM_KEY_LENGTH
 from bursar.foundation.settings_model import (
     ModelPriceSettings,
+    PaymentSettings,
     PricingSettings,
     Settings,
     UpstreamSettings,
 )
-from bursar.foundation.settings_tables import read_pricing, read_sign_in, read_upstreams
+from bursar.foundation.settings_tables import read_payments, read_pricing, read_sign_in, read_upstreams
 from bursar.foundation.settings_values import InvalidValue, Reader
 
 __all__ = [
@@ -153,6 +154,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "pricing", values.text, PricingSettings(), "markup, exchange rates and prices, as `[pricing]` or as JSON",
         "the catalogue's prices",
     ),
+    Setting("vouchers", values.boolean, True, "whether people may top up by redeeming vouchers"),
+    Setting(
+        "payments", values.text, PaymentSettings(),
+        "payment providers, as `[payments.stripe]` or as JSON (docs/payments.md)", "none",
+    ),
     Setting("sign_in", read_sign_in, (), "sign-in providers, as `[[sign_in]]` or as a JSON list", "none"),
 )  # fmt: skip
 
@@ -191,10 +197,11 @@ _SETTING: Final[Mapping[str, Setting]] = {setting.name: setting for setting in S
 
 
 def _with_reader(setting: Setting, environ: Mapping[str, str], found: Mapping[str, Any]) -> Setting:
-    """Two readers need to know more than their value."""
+    """Some readers need to know more than their value."""
     makers: Mapping[str, Callable[[], Reader]] = {
         "upstreams": lambda: read_upstreams(environ),
         "pricing": lambda: read_pricing(found["currency"]),
+        "payments": lambda: read_payments(environ),
     }
     return replace(setting, read=makers[setting.name]()) if setting.name in makers else setting
 

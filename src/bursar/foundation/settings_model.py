@@ -55,6 +55,24 @@ class PricingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StripeSettings:
+    """An account with Stripe, by which people pay online. Amounts are nanos of whatever currency is paid."""
+
+    secret_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    api_base: str = "https://api.stripe.com"
+    minimum_nanos: int = 5_000_000_000
+    maximum_nanos: int = 5_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSettings:
+    """The providers that people can pay by."""
+
+    stripe: StripeSettings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. What each one means stands in the table of `settings`."""
 
@@ -92,7 +110,14 @@ class Settings:
     traces: bool
     upstreams: tuple[UpstreamSettings, ...]
     pricing: PricingSettings
+    vouchers: bool
+    payments: PaymentSettings
     sign_in: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+    @property
+    def top_up_enabled(self) -> bool:
+        """Whether people have any means of topping up by themselves."""
+        return self.vouchers or self.payments.stripe is not None
 
     @property
     def is_embedded(self) -> bool:

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from bursar.foundation.settings_model import ModelPriceSettings, PricingSettings, UpstreamSettings
+from bursar.foundation.money import AmountError, parse_amount
+from bursar.foundation.settings_model import (
+    ModelPriceSettings,
+    PaymentSettings,
+    PricingSettings,
+    StripeSettings,
+    UpstreamSettings,
+)
 from bursar.foundation.settings_values import (
     Entry,
     InvalidValue,
@@ -96,6 +103,44 @@ def read_pricing(default_currency: str) -> Callable[[Any], PricingSettings]:
         )
 
     return read
+
+
+def read_payments(environ: Mapping[str, str]) -> Callable[[Any], PaymentSettings]:
+    """Reads `[payments.stripe]`; `env:NAME` in its secrets is taken from `environ`."""
+    stripe = {
+        "secret_key": Entry(text, required=True),
+        "webhook_secret": Entry(text, required=True),
+        "api_base": Entry(url("https", "http"), "https://api.stripe.com"),
+        "minimum": Entry(_amount, 5_000_000_000),
+        "maximum": Entry(_amount, 5_000_000_000_000),
+    }
+
+    def read(value: object) -> PaymentSettings:
+        found = table({"stripe": Entry(table(stripe))})(value)["stripe"]
+        if found is None:
+            return PaymentSettings()
+        if found["minimum"] > found["maximum"]:
+            raise InvalidValue("must not be more than the maximum", ".stripe.minimum")
+        secrets = {
+            name: _resolved(found[name], environ, f".stripe.{name}") for name in ("secret_key", "webhook_secret")
+        }
+        return PaymentSettings(
+            stripe=StripeSettings(
+                **secrets,
+                api_base=found["api_base"],
+                minimum_nanos=found["minimum"],
+                maximum_nanos=found["maximum"],
+            )
+        )
+
+    return read
+
+
+def _amount(value: object) -> int:
+    try:
+        return parse_amount(value, field="amount")
+    except AmountError as error:
+        raise InvalidValue(error.message) from None
 
 
 def read_sign_in(value: object) -> tuple[Mapping[str, Any], ...]:

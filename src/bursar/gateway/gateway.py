@@ -15,6 +15,7 @@ from bursar.gateway.asgi import AsgiApp, Client, ClientGone, Receive, RequestHea
 from bursar.gateway.call import Call
 from bursar.gateway.callers import CallParty, identify
 from bursar.gateway.dialects.seam import Dialect, ErrorAnswer, FaultKind, GatewayFault
+from bursar.gateway.health import UpstreamHealth
 from bursar.gateway.held_caps import left_to_hold, too_much_held
 from bursar.gateway.rates import RateKeeper, Subject
 from bursar.gateway.relay import relay
@@ -36,6 +37,11 @@ class Gateway:
         self._settlements = Settlements(wiring.ledger, wiring.alert)
         self._rates = RateKeeper(time.monotonic, wiring.workers)
         self._live: set[asyncio.Task[object]] = set()
+
+    @property
+    def health(self) -> UpstreamHealth:
+        """What this worker has seen of the upstreams."""
+        return self.wiring.health
 
     @property
     def live_calls(self) -> int:

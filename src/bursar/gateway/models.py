@@ -10,6 +10,7 @@ from bursar.gateway.admission import is_allowed
 from bursar.gateway.callers import CallParty
 from bursar.gateway.upstreams import Upstream
 from bursar.gateway.views import View
+from bursar.gateway.wiring import Configuration
 from bursar.pricing.catalogue import ExchangeRateMissing, ModelNotPriced
 from bursar.pricing.source import bundled
 
@@ -40,7 +41,7 @@ class ModelsView(View):
         """Models, and the providers whose prices are taken; of one dialect's upstreams only, if one is named."""
         mandate, configuration = party.mandate, self.gateway.configuration
         at = self.gateway.wiring.clock.now()
-        for model, upstream in sorted(self._served(dialect).items()):
+        for model, upstream in sorted(served_models(configuration, dialect).items()):
             if not (is_allowed(model, mandate.allowed_models) and is_allowed(model, party.caller.allowed_models)):
                 continue
             try:
@@ -55,16 +56,18 @@ class ModelsView(View):
                 continue
             yield model, priced.price.provider
 
-    def _served(self, dialect: str | None) -> dict[str, Upstream]:
-        upstreams = self.gateway.configuration.upstreams
-        served = upstreams.named_models(dialect)
-        for upstream in upstreams:
-            if dialect not in (None, upstream.settings.dialect):
-                continue
-            for model in _catalogued(upstream.settings.base_url):
-                if upstream.serves(model):
-                    served.setdefault(model, upstream)
-        return served
+
+def served_models(configuration: Configuration, dialect: str | None = None) -> dict[str, Upstream]:
+    """Every model that can be named, and the upstream that serves it first; of one dialect's upstreams, if named."""
+    upstreams = configuration.upstreams
+    served = upstreams.named_models(dialect)
+    for upstream in upstreams:
+        if dialect not in (None, upstream.settings.dialect):
+            continue
+        for model in _catalogued(upstream.settings.base_url):
+            if upstream.serves(model):
+                served.setdefault(model, upstream)
+    return served
 
 
 def _catalogued(base_url: str) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Action(StrEnum):
     MAKE_MONEY = "post top-ups, corrections and refunds"
     ISSUE_VOUCHERS = "make, list and revoke vouchers"
     REDEEM_VOUCHERS = "redeem vouchers"
+    PAY_ONLINE = "pay online, and see one's payments"
     MOVE_MONEY = "move money between pool and wallets"
     READ_BALANCE = "read balances"
     READ_JOURNAL = "read transfers and usage"
@@ -49,6 +50,8 @@ class Action(StrEnum):
     READ_NOTICES = "see which notices went to whom"
     READ_AUDIT = "read the audit log"
     READ_OPERATOR_AUDIT = "read the installation's audit log"
+    READ_INSTALLATION = "see prices and upstreams as configured"
+    VERIFY_BOOKS = "have the books verified"
     READ_OPERATORS = "list the installation's operators"
     CHANGE_OPERATORS = "add and remove operators"
     READ_INBOX = "read one's own inbox, ask for a top-up"
@@ -56,6 +59,7 @@ class Action(StrEnum):
     DECIDE_TOP_UP_REQUESTS = "approve or decline requests for a top-up"
     OWN_SESSION = "see one's session, choose a language, sign out"
     SIGN_IN = "sign in, and use the links of mails"
+    TELL_PAYMENT = "tell of a payment, signed by the payment provider"
     READ_DESCRIPTION = "read the description of this API"
 
 
@@ -83,6 +87,7 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.MAKE_MONEY: _OPERATOR,
     Action.ISSUE_VOUCHERS: _OPERATOR,
     Action.REDEEM_VOUCHERS: _EVERYBODY_OWN,
+    Action.PAY_ONLINE: _EVERYBODY_OWN,
     Action.MOVE_MONEY: _FINANCE,
     Action.READ_BALANCE: _EVERYBODY_OWN,
     Action.READ_JOURNAL: _EVERYBODY_OWN,
@@ -95,6 +100,8 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.READ_NOTICES: _FINANCE,
     Action.READ_AUDIT: _FINANCE,
     Action.READ_OPERATOR_AUDIT: _OPERATOR,
+    Action.READ_INSTALLATION: _OPERATOR,
+    Action.VERIFY_BOOKS: _OPERATOR,
     Action.READ_OPERATORS: _OPERATOR,
     Action.CHANGE_OPERATORS: _OPERATOR,
     Action.READ_INBOX: _PEOPLE_OWN,
@@ -102,10 +109,11 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.DECIDE_TOP_UP_REQUESTS: _FINANCE,
     Action.OWN_SESSION: {"operator": "own", **_PEOPLE_OWN},
     Action.SIGN_IN: _ANYBODY,
+    Action.TELL_PAYMENT: _ANYBODY,
     Action.READ_DESCRIPTION: _ANYBODY,
 }
 
-PUBLIC: Final = frozenset({Action.SIGN_IN, Action.READ_DESCRIPTION})
+PUBLIC: Final = frozenset({Action.SIGN_IN, Action.TELL_PAYMENT, Action.READ_DESCRIPTION})
 """Open to everybody, known or not: what a route of these gives away, or does, is in the request itself."""
 BY_SESSION: Final = frozenset({Action.OWN_SESSION})
 """About a browser's session, so that no key opens it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from bursar.foundation.database import Database
+from bursar.foundation.settings_model import PaymentSettings
 from bursar.identity.authenticator import Authenticator
 from bursar.identity.sign_in.desk import SignIn
 from bursar.ledger.model import Command, LimitScope, LimitSet, Outcome, Period, Rejected
@@ -51,6 +52,8 @@ class Wiring:
     public_url: str
     top_up_enabled: bool = True
     """Whether the installation has any means for people to top up by themselves."""
+    vouchers_enabled: bool = True
+    payments: PaymentSettings = field(default_factory=PaymentSettings)
     sign_in: SignIn | None = None
     """Without it nobody signs in, and only keys open anything."""
     told_at: Callable[[UUID, UUID], Awaitable[datetime | None]] = _nobody_was_told

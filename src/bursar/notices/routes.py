@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from bursar.foundation.secrets import Secrets
-from bursar.notices import routes_people, routes_wishes
+from bursar.notices import routes_overview, routes_people, routes_wishes
 from bursar.notices.live.hub import LiveHub
 from bursar.notices.live.routes import live_router
 from bursar.notices.routes_channels import channel_router
@@ -19,6 +19,7 @@ def notice_routers(secrets: Secrets, public_url: str, hub: LiveHub) -> tuple[API
     return (
         routes_wishes.router,
         routes_people.router,
+        routes_overview.router,
         live_router(hub),
         webhook_router(secrets),
         channel_router(secrets),
