@@ -130,9 +130,6 @@ async def running_parts(
         )
         life.push_async_callback(gateway.aclose, SHUTDOWN_SECONDS)
         _watch(metrics, ledger, gateway)
-        sign_in = SignIn.from_settings(settings, database)
-        await sign_in.start()
-        life.push_async_callback(sign_in.aclose)
         wiring = Wiring(
             database=database,
             authenticator=authenticator,
@@ -142,7 +139,7 @@ async def running_parts(
             vouchers_enabled=settings.vouchers,
             payments=settings.payments,
             told_at=news.notified_at,
-            sign_in=sign_in,
+            sign_in=await _start_sign_in(settings, database, life),
         )
         live = await _start_live(database, authenticator, metrics, life)
         api = management_api(wiring, secrets, live, gateway)
@@ -174,6 +171,13 @@ def _engine_limits(settings: Settings) -> EngineLimits:
         queue_seconds=settings.reserve_queue_millis / 1000,
         wait_for_held_seconds=settings.held_funds_wait_millis / 1000,
     )
+
+
+async def _start_sign_in(settings: Settings, database: Database, life: contextlib.AsyncExitStack) -> SignIn:
+    sign_in = SignIn.from_settings(settings, database)
+    await sign_in.start()
+    life.push_async_callback(sign_in.aclose)
+    return sign_in
 
 
 async def _start_live(
