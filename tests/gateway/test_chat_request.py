@@ -257,6 +257,8 @@ def test_service_tier_and_cache_are_priced_at_the_dearest_that_may_apply() -> No
     assert features.service_tiers == ("priority", "default")
     assert features.cache_writes == "short"
     assert bound(prompt_cache_retention="24h").features.cache_writes == "long"
+    spelled = b'{"model":"m","messages":[{"role":"user","content":"x","prompt_cache_break\\u0070oint":{}}]}'
+    assert read(spelled).bounds(facts(), exact=False).features.cache_writes == "long"
     assert not features.audio_output
 
 

@@ -26,6 +26,7 @@ from bursar.gateway.dialects.members import (
     read_value,
     write_members,
 )
+from bursar.gateway.dialects.request_json import may_spell_anything
 from bursar.gateway.dialects.seam import (
     CallRequest,
     Dialect,
@@ -186,7 +187,7 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
 def _long_cache(body: bytes, members: Members) -> bool:
     """Whether the request speaks of how long its prompt is kept cached: then the dearest rate for writing it counts."""
     asked = "prompt_cache_options" in members or "prompt_cache_retention" in members
-    return asked or b'"prompt_cache_breakpoint"' in body
+    return asked or b'"prompt_cache_breakpoint"' in body or may_spell_anything(body)
 
 
 def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:

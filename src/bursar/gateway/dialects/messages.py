@@ -7,7 +7,6 @@ included. What messages carry is read in `messages_content.py`, tools in `messag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -27,7 +26,7 @@ from bursar.gateway.dialects.members import (
 from bursar.gateway.dialects.messages_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.messages_content import Content, content_bound, read_content
 from bursar.gateway.dialects.messages_tools import Tools, read_tools
-from bursar.gateway.dialects.request_json import explain
+from bursar.gateway.dialects.request_json import explain, may_spell_anything
 from bursar.gateway.dialects.seam import CallRequest, Dialect, Edits, feature_not_priced, invalid
 from bursar.pricing.catalogue import ModelFacts
 from bursar.pricing.cost import CacheWrites, PriceFeatures, service_tiers_for
@@ -223,13 +222,9 @@ def _read_parts(body: bytes) -> tuple[_Request, Content, Tools]:
     return request, read_content(request.messages, request.system), read_tools(request.tools)
 
 
-_ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
-"""Letters that nobody has to escape: they may spell a name that is looked for."""
-
-
 def _cache_writes(body: bytes, tools: Tools) -> CacheWrites:
     """Whether the request may write to the cache, and for how long: five minutes unless it asks for an hour."""
-    escaped = _ESCAPED_ASCII.search(body) is not None
+    escaped = may_spell_anything(body)
     if escaped or (b'"cache_control"' in body and b'"1h"' in body):
         return "long"
     # Between the rounds of its own tools the provider caches by itself.

@@ -18,6 +18,14 @@ from bursar.pricing.families import Family
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
+_ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
+
+
+def may_spell_anything(body: bytes) -> bool:
+    """Whether JSON escapes letters that nobody has to escape: they may spell a name that is looked for in its bytes."""
+    return b"\\u00" in body and _ESCAPED_ASCII.search(body) is not None
+
+
 def text_bound(
     raws: Sequence[msgspec.Raw],
     definitions: Sequence[msgspec.Raw],

@@ -7,7 +7,6 @@ included. What the input carries is read in `responses_content.py`, tools in `re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -18,7 +17,7 @@ from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
 from bursar.gateway.dialects.chat_completions import FREE_MODERATION, NO_THINKING
 from bursar.gateway.dialects.members import ABSENT, Members, NotAnObject, is_given, read_members, write_members
-from bursar.gateway.dialects.request_json import explain
+from bursar.gateway.dialects.request_json import explain, may_spell_anything
 from bursar.gateway.dialects.responses_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.responses_content import Content, content_bound, read_content
 from bursar.gateway.dialects.responses_tools import Tools, read_tools
@@ -171,14 +170,10 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
         raise feature_not_priced("reasoning", "this mode of reasoning may cost more than the price that is known")
 
 
-_ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
-"""Letters that nobody has to escape: they may spell a name that is looked for."""
-
-
 def _long_cache(body: bytes, members: Members) -> bool:
     """Whether the request speaks of how long its prompt is kept cached: then the dearest rate for writing it counts."""
     asked = "prompt_cache_options" in members or "prompt_cache_retention" in members
-    return asked or b'"prompt_cache_breakpoint"' in body or _ESCAPED_ASCII.search(body) is not None
+    return asked or b'"prompt_cache_breakpoint"' in body or may_spell_anything(body)
 
 
 @dataclass(frozen=True, slots=True)
