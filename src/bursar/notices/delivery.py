@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_DATABASE_TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# A connection that is cut in the middle of a statement is at times taken for an error of asyncpg's own.
+_DATABASE_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _RECORD_PAUSES_SECONDS: Final = (0.0, 0.2, 1.0, 3.0, 10.0)
 _FOR_GOOD: Final[Mapping[Verdict, State]] = {
     Verdict.SENT: "SENT",

@@ -128,6 +128,6 @@ TEXTS: Final[dict[str, str]] = {
     "operator.UPSTREAM_ACCOUNT": "{subject} non accetta il nostro conto",
     "operator.HOLD_ANOMALY": "Riserve non regolate come di consueto: {subject}",
     "operator.VERIFICATION_FAILED": "I conti non tornano: {subject}",
-    "operator.times.one": "una volta ({last})",
-    "operator.times.other": "{count} volte (prima: {since}; ultima: {last})",
+    "operator.times.one": "una volta, {last}",
+    "operator.times.other": "{count} volte, la prima {since}, l’ultima {last}",
 }
