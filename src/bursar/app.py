@@ -34,6 +34,7 @@ from bursar.gateway.routes import gateway_routes, unmatched
 from bursar.gateway.routes_operator import Serving, operator_router
 from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring, log_alert, unobserved
 from bursar.identity.authenticator import Authenticator
+from bursar.identity.internal_token import GatewayIdentities, InternalTokens
 from bursar.identity.sign_in.all_routes import router as sign_in_router
 from bursar.identity.sign_in.desk import SignIn
 from bursar.identity.wiring import Wiring
@@ -46,6 +47,10 @@ from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
 from bursar.notices.routes import notice_routers
 from bursar.notices.telling import running_notices
+from bursar.workspace.routes import BODY_LIMITS as WORKSPACE_BODY_LIMITS
+from bursar.workspace.routes import router as workspace_router
+from bursar.workspace.runs import Runs
+from bursar.workspace.wiring import Workspace, provide
 
 SHUTDOWN_SECONDS: Final = 20
 """How long running calls may go on after a worker was told to stop; then their holds are left to the reaper."""
@@ -114,11 +119,12 @@ async def running_parts(
         heard = OperatorNews(database.ledger_pool, quarantined=lambda: ledger.statistics.quarantined)
         await heard.start()
         life.push_async_callback(heard.stop)
+        tokens = InternalTokens(secrets)
         gateway = Gateway(
             GatewayWiring(
                 database=database,
                 ledger=ledger,
-                identities=authenticator,
+                identities=GatewayIdentities(authenticator, tokens),
                 configuration=Configuration.from_settings(settings),
                 public_url=settings.public_url,
                 notified_at=news.notified_at,
@@ -143,6 +149,7 @@ async def running_parts(
         )
         live = await _start_live(database, authenticator, metrics, life)
         api = management_api(wiring, secrets, live, gateway)
+        await _start_workspace(api, database, gateway, tokens, life)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
         yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live)
@@ -154,8 +161,22 @@ def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub, serving: Ser
     The walk of routes and roles (`tests/identity/test_access.py`) goes over what this returns.
     """
     return create_api(
-        wiring, sign_in_router, *notice_routers(secrets, wiring.public_url, live), operator_router(serving)
+        wiring,
+        sign_in_router,
+        *notice_routers(secrets, wiring.public_url, live),
+        operator_router(serving),
+        workspace_router,
+        body_limits=WORKSPACE_BODY_LIMITS,
     )
+
+
+async def _start_workspace(
+    api: FastAPI, database: Database, gateway: Gateway, tokens: InternalTokens, life: contextlib.AsyncExitStack
+) -> None:
+    runs = Runs(database, gateway, tokens)
+    await runs.start()
+    life.push_async_callback(runs.stop)
+    provide(api.state, Workspace(runs, gateway))
 
 
 def behind_proxies(api: AsgiApp, settings: Settings) -> AsgiApp:

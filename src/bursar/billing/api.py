@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -41,7 +43,11 @@ _DATABASE_IS_AWAY: Final = (
 )
 
 
-def create_api(wiring: Wiring, *more_routers: APIRouter) -> FastAPI:
+BodyLimits = Sequence[tuple[re.Pattern[str], int]]
+"""Paths whose requests may have larger bodies than others, in bytes: uploads."""
+
+
+def create_api(wiring: Wiring, *more_routers: APIRouter, body_limits: BodyLimits = ()) -> FastAPI:
     """The application below `/api`; its routes have their full paths. Rooms above billing bring their own routers."""
     api = FastAPI(
         title="Bursar: management API",
@@ -60,7 +66,7 @@ def create_api(wiring: Wiring, *more_routers: APIRouter) -> FastAPI:
     api.openapi = lambda: _document(api)  # type: ignore[method-assign]
     public = [Depends(open_to_all(Action.READ_DESCRIPTION))]
     api.add_api_route("/api/docs", _docs, include_in_schema=False, dependencies=public)
-    api.add_middleware(_Frame)
+    api.add_middleware(_Frame, body_limits=body_limits)
     return api
 
 
@@ -93,8 +99,9 @@ def _document(api: FastAPI) -> dict[str, Any]:
 class _Frame:
     """Around every request: an id, in the log and in the answer, and an end to bodies that never end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, body_limits: BodyLimits) -> None:
         self.app = app
+        self.body_limits = body_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -111,7 +118,10 @@ class _Frame:
             await send(message)
 
         with request_id(own_id), from_origin(_origin(scope, own_id)):
-            await self.app(scope, _bounded(receive), send_with_id)
+            await self.app(scope, _bounded(receive, self._most_bytes(scope["path"])), send_with_id)
+
+    def _most_bytes(self, path: str) -> int:
+        return next((limit for pattern, limit in self.body_limits if pattern.fullmatch(path)), MOST_BODY_BYTES)
 
 
 def _origin(scope: Scope, own_id: str) -> Origin:
@@ -125,15 +135,15 @@ def _origin(scope: Scope, own_id: str) -> Origin:
     )
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
     received = 0
 
     async def receive_bounded() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BODY_BYTES:
-            raise HTTPException(413, f"A body may have {MOST_BODY_BYTES} bytes at most.")
+        if received > most_bytes:
+            raise HTTPException(413, f"A body may have {most_bytes} bytes at most here.")
         return message
 
     return receive_bounded

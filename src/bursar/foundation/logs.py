@@ -83,7 +83,7 @@ def configure_logs(*, level: str = "info", log_format: LogFormat = "auto", strea
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("alembic", "asyncio", "httpx", "aiohttp.access"):
+    for chatty in ("alembic", "asyncio", "httpx", "httpx2", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[

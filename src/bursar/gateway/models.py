@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from bursar.gateway.admission import is_allowed
 from bursar.gateway.callers import CallParty
+from bursar.gateway.gateway import Gateway
 from bursar.gateway.upstreams import Upstream
 from bursar.gateway.views import View
 from bursar.gateway.wiring import Configuration
-from bursar.pricing.catalogue import ExchangeRateMissing, ModelNotPriced
+from bursar.identity.principal import MandateFacts
+from bursar.pricing.catalogue import ExchangeRateMissing, ModelNotPriced, Priced
 from bursar.pricing.source import bundled
 
 _UNKNOWN_DAY: Final = "1970-01-01T00:00:00Z"
@@ -39,32 +41,42 @@ class ModelsView(View):
 
     def _usable(self, party: CallParty, dialect: str | None = None) -> Iterator[tuple[str, str]]:
         """Models, and the providers whose prices are taken; of one dialect's upstreams only, if one is named."""
-        mandate, configuration = party.mandate, self.gateway.configuration
-        at = self.gateway.wiring.clock.now()
-        for model, upstream in sorted(served_models(configuration, dialect).items()):
-            if not (is_allowed(model, mandate.allowed_models) and is_allowed(model, party.caller.allowed_models)):
-                continue
-            try:
-                priced = configuration.catalogue.price(
-                    model,
-                    upstream.settings.base_url,
-                    at,
-                    currency=mandate.currency,
-                    markup_percent=mandate.markup_percent,
-                )
-            except (ModelNotPriced, ExchangeRateMissing):
-                continue
-            yield model, priced.price.provider
+        for model, priced in usable_models(self.gateway, party.mandate, dialect):
+            if is_allowed(model, party.caller.allowed_models):
+                yield model, priced.price.provider
+
+
+def usable_models(gateway: Gateway, mandate: MandateFacts, dialect: str | None = None) -> Iterator[tuple[str, Priced]]:
+    """What a mandate may use, and at what price; of one dialect's upstreams only, if one is named."""
+    configuration = gateway.configuration
+    at = gateway.wiring.clock.now()
+    for model, upstream in sorted(served_models(configuration, dialect).items()):
+        if not is_allowed(model, mandate.allowed_models):
+            continue
+        try:
+            priced = configuration.catalogue.price(
+                model,
+                upstream.settings.base_url,
+                at,
+                currency=mandate.currency,
+                markup_percent=mandate.markup_percent,
+            )
+        except (ModelNotPriced, ExchangeRateMissing):
+            continue
+        yield model, priced
 
 
 def served_models(configuration: Configuration, dialect: str | None = None) -> dict[str, Upstream]:
-    """Every model that can be named, and the upstream that serves it first; of one dialect's upstreams, if named."""
+    """Every model that can be named, and the upstream that serves it first; of one dialect's upstreams, if named.
+
+    Named are those that upstreams name, and of those that have a price what an upstream's globs take in.
+    """
     upstreams = configuration.upstreams
     served = upstreams.named_models(dialect)
     for upstream in upstreams:
         if dialect not in (None, upstream.settings.dialect):
             continue
-        for model in _catalogued(upstream.settings.base_url):
+        for model in (*configuration.catalogue.configured_models(), *_catalogued(upstream.settings.base_url)):
             if upstream.serves(model):
                 served.setdefault(model, upstream)
     return served

@@ -54,6 +54,7 @@ class Action(StrEnum):
     VERIFY_BOOKS = "have the books verified"
     READ_OPERATORS = "list the installation's operators"
     CHANGE_OPERATORS = "add and remove operators"
+    USE_WORKSPACE = "work in the workspace: one's own threads, documents and runs"
     READ_INBOX = "read one's own inbox, ask for a top-up"
     READ_TOP_UP_REQUESTS = "see who has asked for a top-up"
     DECIDE_TOP_UP_REQUESTS = "approve or decline requests for a top-up"
@@ -104,6 +105,7 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.VERIFY_BOOKS: _OPERATOR,
     Action.READ_OPERATORS: _OPERATOR,
     Action.CHANGE_OPERATORS: _OPERATOR,
+    Action.USE_WORKSPACE: _PEOPLE_OWN,
     Action.READ_INBOX: _PEOPLE_OWN,
     Action.READ_TOP_UP_REQUESTS: _EVERYBODY_OWN,
     Action.DECIDE_TOP_UP_REQUESTS: _FINANCE,
@@ -117,7 +119,7 @@ PUBLIC: Final = frozenset({Action.SIGN_IN, Action.TELL_PAYMENT, Action.READ_DESC
 """Open to everybody, known or not: what a route of these gives away, or does, is in the request itself."""
 BY_SESSION: Final = frozenset({Action.OWN_SESSION})
 """About a browser's session, so that no key opens it."""
-OF_PEOPLE: Final = frozenset({Action.READ_INBOX})
+OF_PEOPLE: Final = frozenset({Action.READ_INBOX, Action.USE_WORKSPACE})
 """About a person, so that a key which names nobody does not open it."""
 
 

@@ -15,6 +15,7 @@ _MEANINGS: Final[dict[int, str]] = {
     409: "Against something that is there: a duplicate, a key used for another request, money that is not there.",
     412: "Changed since you read it.",
     413: "The body is too large.",
+    415: "Not a kind of file that can be read here.",
     422: "A field is not acceptable; `field` names it.",
     429: "Not now, but after `Retry-After`: money is held by calls in flight, or too many wrong codes were tried.",
     503: "The database does not answer: `Retry-After`.",

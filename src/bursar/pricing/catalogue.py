@@ -8,7 +8,7 @@ shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -168,6 +168,10 @@ class Catalogue:
             exchange_rates=settings.exchange_rates,
             markup_percent=settings.markup_percent,
         )
+
+    def configured_models(self) -> Iterator[str]:
+        """Models that the configuration names outright, not by a glob."""
+        return (override.model for override in self._overrides if not set("*?[") & set(override.model))
 
     def find(self, model: str, provider_hint: str | None, at: datetime) -> CataloguePrice:
         """The list price of a model at a time.
