@@ -116,15 +116,12 @@ async def running_parts(
             metrics.watch_labelled("bursar_notices", telling.outcomes)
         await _start_upkeep(settings, database, ledger, metrics, life)
         news = ShortageNews(database.ledger_pool)
-        heard = OperatorNews(database.ledger_pool, quarantined=lambda: ledger.statistics.quarantined)
-        await heard.start()
-        life.push_async_callback(heard.stop)
-        tokens = InternalTokens(secrets)
+        heard = await _start_hearing(database, ledger, life)
         gateway = Gateway(
             GatewayWiring(
                 database=database,
                 ledger=ledger,
-                identities=GatewayIdentities(authenticator, tokens),
+                identities=GatewayIdentities(authenticator, InternalTokens(secrets)),
                 configuration=Configuration.from_settings(settings),
                 public_url=settings.public_url,
                 notified_at=news.notified_at,
@@ -149,7 +146,7 @@ async def running_parts(
         )
         live = await _start_live(database, authenticator, metrics, life)
         api = management_api(wiring, secrets, live, gateway)
-        await _start_workspace(api, database, gateway, tokens, life)
+        await _start_workspace(api, database, gateway, secrets, life)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
         yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live)
@@ -170,10 +167,18 @@ def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub, serving: Ser
     )
 
 
+async def _start_hearing(database: Database, ledger: Ledger, life: contextlib.AsyncExitStack) -> OperatorNews:
+    """What operators are told of, wherever it happens."""
+    heard = OperatorNews(database.ledger_pool, quarantined=lambda: ledger.statistics.quarantined)
+    await heard.start()
+    life.push_async_callback(heard.stop)
+    return heard
+
+
 async def _start_workspace(
-    api: FastAPI, database: Database, gateway: Gateway, tokens: InternalTokens, life: contextlib.AsyncExitStack
+    api: FastAPI, database: Database, gateway: Gateway, secrets: Secrets, life: contextlib.AsyncExitStack
 ) -> None:
-    runs = Runs(database, gateway, tokens)
+    runs = Runs(database, gateway, InternalTokens(secrets))
     await runs.start()
     life.push_async_callback(runs.stop)
     provide(api.state, Workspace(runs, gateway))
