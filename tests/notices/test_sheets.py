@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from gettext import c2py  # type: ignore[attr-defined]
+from pathlib import Path
 from string import Formatter
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from babel import Locale
+from babel.messages.pofile import read_po
 
-from bursar.billing.models import LANGUAGES
+from bursar.billing.models import LANGUAGES, Language
+from bursar.notices import catalogues
 from bursar.notices.catalogues import CATALOGUES
 from bursar.notices.figures import Figures
 from bursar.notices.kinds import EXHAUSTED, KINDS
@@ -86,3 +91,17 @@ def test_figures_are_the_readers() -> None:
     assert "Beginnt neu am: 1. Dezember 2026 um 01:00 Uhr" in german
     assert "Ihr persönliches KI-Guthaben" in mail("BALANCE_LOW", "de", model="PREPAY_USER").text
     assert "Kreditrahmen" in mail("BALANCE_LOW", "de", model="POSTPAY").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_is_whole_and_its_plurals_are_those_of_the_language(language: Language) -> None:
+    path = Path(catalogues.__file__).with_name(f"{language}.po")
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=f"{language}_CH", abort_invalid=True)
+    for message in catalogue:
+        texts = (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
+        assert all(texts), message.id
+        assert not message.fuzzy, message.id
+    rule = c2py(catalogue.plural_expr)
+    locale = Locale.parse(f"{language}_CH")
+    assert all(rule(count) == ("one", "other").index(locale.plural_form(count)) for count in range(1000))
