@@ -114,7 +114,7 @@ async def test_a_role_is_raised_by_owners_only_and_none_raises_their_own(api: Ap
         user, key = people[role]
         session = await api.signed_in(mandate, user)
         for sent in ({"key": key}, {"key": None, "headers": session}):
-            own = await api.call("PATCH", f"{mandate}/users/{user}", {"role": "owner"}, **sent)  # type: ignore[arg-type]
+            own = await api.call("PATCH", f"{mandate}/users/{user}", {"role": "owner"}, **sent)
             assert_problem(own, 403, "forbidden")
             invited = {"email": "me@example.com", "role": "owner"}
             for path, body in (
@@ -124,7 +124,7 @@ async def test_a_role_is_raised_by_owners_only_and_none_raises_their_own(api: Ap
                 ("keys", {"kind": "admin", "name": "theirs", "userId": people["owner"][0]}),
                 ("keys", {"kind": "service", "name": "nobody's"}),
             ):
-                refused = await api.call("POST", f"{mandate}/{path}", body, **sent)  # type: ignore[arg-type]
+                refused = await api.call("POST", f"{mandate}/{path}", body, **sent)
                 assert refused.status_code == 403, (role, path, refused.text)
     last = await api.call("PATCH", f"{mandate}/users/{people['owner'][0]}", {"role": "member"}, key=people["owner"][1])
     assert_problem(last, 409, "last_owner")

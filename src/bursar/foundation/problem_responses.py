@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from bursar.foundation.logs import current_request_id
 from bursar.foundation.money import AmountError
+from bursar.foundation.problem_texts import form_error, in_german, wants_german
 from bursar.foundation.problems import PROBLEM_JSON, Problem, invalid_field
 
 _log = structlog.get_logger(__name__)
@@ -38,14 +39,36 @@ def install_problem_handlers(app: Starlette) -> None:
     app.add_exception_handler(Exception, _on_fault)
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return problem_response(error)
+    return problem_response(_in_language(request, error))
 
 
-async def _on_amount(_: Request, error: Exception) -> Response:
+async def _on_amount(request: Request, error: Exception) -> Response:
     assert isinstance(error, AmountError)
-    return problem_response(invalid_field(error.field, error.message))
+    return problem_response(_in_language(request, invalid_field(error.field, error.message)))
+
+
+def _in_language(request: Request, problem: Problem) -> Problem:
+    """What is wrong with a field, in German for whoever asks for it; everything else is said by its room."""
+    if problem.code != "invalid_request" or problem.field is None:
+        return problem
+    if not wants_german(request.headers.get("accept-language")):
+        return problem
+    message = in_german(problem.detail.removeprefix(f"{problem.field}: "))
+    said = Problem(
+        problem.status,
+        problem.code,
+        "Die Anfrage ist nicht gültig",
+        f"{problem.field}: {message}",
+        problem.field,
+        headers={**problem.headers, "content-language": "de"},
+    )
+    errors: list[dict[str, str]] = problem.extra.get("errors", [])  # type: ignore[assignment]
+    said.extra = {**problem.extra}
+    if errors:
+        said.extra["errors"] = [{**each, "message": in_german(each["message"])} for each in errors]
+    return said
 
 
 async def _on_http(_: Request, error: Exception) -> Response:
@@ -56,19 +79,23 @@ async def _on_http(_: Request, error: Exception) -> Response:
     return problem_response(problem)
 
 
-async def _on_validation(_: Request, error: Exception) -> Response:
+async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem_response(validation_problem(error.errors()))
+    return problem_response(_in_language(request, validation_problem(error.errors())))
 
 
 def validation_problem(errors: Sequence[Any]) -> Problem:
     """400 for a body that is no JSON, 422 otherwise; names the first offending field and lists all of them."""
-    found = [{"field": _field(error), "message": str(error["msg"])} for error in errors]
+    found = [{"field": _field(error), "message": _message(error)} for error in errors]
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(400, "invalid_json", "The body is not valid JSON", found[0]["message"], "body")
     problem = invalid_field(found[0]["field"], found[0]["message"])
     problem.extra["errors"] = found
     return problem
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return form_error(error["type"], str(error["msg"]), error.get("ctx") or {})
 
 
 def _field(error: Mapping[str, Any]) -> str:
