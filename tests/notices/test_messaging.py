@@ -258,11 +258,25 @@ async def test_by_the_api(api: Api) -> None:
     assert added.status_code == 201, added.text
     channel = added.json()
     assert channel["transport"] == "sms"
-    listed = (await api.get(path)).json()
+    listed = (await api.get(path)).json()["channels"]
     assert [each["id"] for each in listed] == [channel["id"]]
     assert "e29dfbce" not in str(listed)
-    assert (await api.get(f"{mandate}/webhooks")).json() == []
+    assert (await api.get(f"{mandate}/webhooks")).json() == {"webhooks": []}
     tested = await api.post(f"{path}/{channel['id']}/test")
     assert (tested.status_code, tested.json()["recipient"]) == (202, f"messaging:{channel['id']}")
     assert (await api.call("DELETE", f"{path}/{channel['id']}")).status_code == 204
     assert (await api.post(f"{path}/{channel['id']}/test")).status_code == 404
+
+
+async def test_a_webhook_is_tested_by_the_api(api: Api) -> None:
+    mandate = await api.mandate()
+    added = await api.made(f"{mandate}/webhooks", {"url": "https://hooks.example.org/bursar"})
+    tested = await api.post(f"{mandate}/webhooks/{added['id']}/test")
+    assert (tested.status_code, tested.json()["recipient"]) == (202, f"webhook:{added['id']}")
+    assert (await api.post(f"{mandate}/channels/{added['id']}/test")).status_code == 404, "it is no channel"
+    listed = (await api.get(f"{mandate}/notices")).json()
+    rows = listed["notices"] if isinstance(listed, dict) and "notices" in listed else listed.get("items", listed)
+    assert [(row["kind"], row["channel"]) for row in rows] == [("TEST", "webhook")]
+    preview = (await api.post(f"{mandate}/notices/preview", {"kind": "EXHAUSTED", "language": "en"})).json()
+    assert preview["brief"].startswith("The AI credit of")
+    assert "/billing?mandate=" in preview["brief"]

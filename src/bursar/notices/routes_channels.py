@@ -43,6 +43,10 @@ class ChannelAnswer(Answer):
     disabled_reason: str | None
 
 
+class ChannelList(Answer):
+    channels: list[ChannelAnswer]
+
+
 class AddedAnswer(Answer):
     id: UUID
     transport: Transport
@@ -80,9 +84,10 @@ def channel_router(secrets: Secrets) -> APIRouter:
         return AddedAnswer(id=endpoint_id, transport=target.transport, label=target.label)
 
     @router.get(_PATH, responses=refusals())
-    async def read(request: Request, visitor: ReadSettings) -> list[ChannelAnswer]:
+    async def read(request: Request, visitor: ReadSettings) -> ChannelList:
         found = await webhooks.list_endpoints(wiring_of(request).database, visitor.mandate.mandate_id, webhooks=False)
-        return [ChannelAnswer.model_validate({**_shown(each), "id": each.endpoint_id}) for each in found]
+        shown = [ChannelAnswer.model_validate({**_shown(each), "id": each.endpoint_id}) for each in found]
+        return ChannelList(channels=shown)
 
     @router.delete(_PATH + "/{channelId}", status_code=204, responses=refusals())
     async def delete(request: Request, channelId: str, visitor: ChangeNotices) -> Response:

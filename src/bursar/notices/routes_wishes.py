@@ -88,6 +88,8 @@ class PreviewAnswer(Answer):
     subject: str
     text: str
     html: str
+    brief: str
+    """What a chat or a phone gets."""
 
 
 class TestAsk(Ask):
@@ -180,7 +182,7 @@ async def preview(request: Request, body: PreviewAsk, visitor: ReadSettings) -> 
         raise invalid_field("kind", f"must be one of {', '.join(KINDS)}")
     language = choose_language(None, body.language, visitor.mandate.notify_language or visitor.mandate.language)
     mail = samples.preview(body.kind, language, visitor.mandate, wiring_of(request).public_url)
-    return PreviewAnswer(language=mail.language, subject=mail.subject, text=mail.text, html=mail.html)
+    return PreviewAnswer(language=mail.language, subject=mail.subject, text=mail.text, html=mail.html, brief=mail.brief)
 
 
 @router.post("/api/mandates/{mandateId}/notices/test", status_code=202, responses=refusals())
