@@ -93,6 +93,7 @@ class Loop:
         )
         self._message_id = ""
         self._open_text = False
+        self._open_step: int | None = None
         self._calls: list[UUID] = []
         self._unpriced: list[UUID] = []
 
@@ -116,7 +117,8 @@ class Loop:
                         steps += 1
                         if steps > MOST_STEPS:
                             raise StepLimit
-                        journal.emit(events.step_started(journal.step_count + 1))
+                        self._open_step = journal.step_count + 1
+                        journal.emit(events.step_started(self._open_step))
                         async with node.stream(run.ctx) as stream:
                             async for event in stream:
                                 self._text(event)
@@ -160,8 +162,7 @@ class Loop:
             if isinstance(part, ToolCallPart):
                 arguments = part.args_as_json_str()
                 self._journal.emit(*events.tool_call(self._message_id, part.tool_call_id, part.tool_name, arguments))
-        await self.tell_cost(SETTLED_WITHIN_SECONDS)
-        self._journal.emit(events.step_finished(self._journal.step_count))
+        await self.close_step(SETTLED_WITHIN_SECONDS)
 
     def _result(self, result: FunctionToolResultEvent, answered: set[str | None]) -> None:
         call_id = result.part.tool_call_id
@@ -177,8 +178,18 @@ class Loop:
         self._calls.append(request_id)
         self._journal.note_call(request_id, self._message_id)
 
-    async def tell_cost(self, wait_seconds: float) -> None:
-        """What the step's calls were charged, as far as they are settled within that time."""
+    async def close_step(self, wait_seconds: float) -> None:
+        """The step ends here, however that came; costs that are not settled within that time are told as unknown."""
+        await self._tell_cost(wait_seconds)
+        if self._open_step is not None:
+            self._journal.emit(events.step_finished(self._open_step))
+            self._open_step = None
+
+    @property
+    def is_cost_known(self) -> bool:
+        return not self._unpriced
+
+    async def _tell_cost(self, wait_seconds: float) -> None:
         if not self._calls:
             return
         calls, self._calls = self._calls, []
@@ -193,7 +204,7 @@ class Loop:
         value = {
             "step": self._journal.step_count,
             "cost": format_amount(sum(costs[each] for each in calls)) if is_known else None,
-            "runCost": format_amount(self.cost_nanos),
+            "runCost": format_amount(self.cost_nanos) if self.is_cost_known else None,
             "currency": currency,
             "messageId": self._message_id,
         }

@@ -274,16 +274,17 @@ class Runs:
 
     async def _conclude(self, running: _Running, loop: Loop | None, end: RunEnd) -> None:
         journal, key = running.journal, running.journal.key
-        cost_nanos = running.cost_before_nanos
+        cost_nanos: int | None = running.cost_before_nanos
         if loop is not None:
             loop.close_text()
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                await loop.tell_cost(_STOPPED_COST_SECONDS if end.status == "STOPPED" else _END_COST_SECONDS)
-            cost_nanos = loop.cost_nanos
+                await loop.close_step(_STOPPED_COST_SECONDS if end.status == "STOPPED" else _END_COST_SECONDS)
+            cost_nanos = loop.cost_nanos if loop.is_cost_known else None
         if end.status == "STOPPED":
             journal.emit(events.custom("bursar.stopped", {}))
-        total = {"cost": format_amount(cost_nanos), "currency": running.whose.mandate.currency}
-        journal.emit(events.custom("bursar.cost", {**total, "steps": journal.step_count}))
+        cost = None if cost_nanos is None else format_amount(cost_nanos)
+        total = {"cost": cost, "currency": running.whose.mandate.currency, "steps": journal.step_count}
+        journal.emit(events.custom("bursar.cost", total))
         if end.status in ("FINISHED", "STOPPED"):
             journal.emit(events.run_finished(str(key.thread_id), key.run_id, stopped=end.status == "STOPPED"))
         else:

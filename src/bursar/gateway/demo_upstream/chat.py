@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from bursar.gateway.demo_upstream.agent import ToolResult, asks_to_go_on
 from bursar.gateway.demo_upstream.dialect import Body, Dialect, EventStream, count_tokens, event, openai_error, text_of
 from bursar.gateway.demo_upstream.reply import Reply, Request, Tool, Usage
 
 
 def read_chat(body: Body) -> Request:
     messages = body["messages"]
-    users = [message for message in messages if message["role"] == "user"]
+    users, written = said_and_written(messages)
     last = messages[-1]
     tools = body.get("tools") or ()
     choice = body.get("tool_choice")
@@ -33,8 +35,34 @@ def read_chat(body: Body) -> Request:
         else (),
         must_call=choice["function"]["name"] if isinstance(choice, dict) else ("" if choice == "required" else None),
         tool_result=text_of(last.get("content"))[0] if last["role"] == "tool" else None,
+        results=_results(messages),
+        written=written,
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
     )
+
+
+def said_and_written(messages: Sequence[Body]) -> tuple[list[Body], str]:
+    """What people said, and what of the answer to it was written before it was cut off."""
+    users = [message for message in messages if message["role"] == "user"]
+    if len(users) > 1 and messages[-1] is users[-1] and asks_to_go_on(text_of(users[-1]["content"])[0]):
+        before = messages[-2]
+        written = text_of(before.get("content"))[0] if before["role"] == "assistant" else ""
+        return users[:-1], written
+    return users, ""
+
+
+def _results(messages: Sequence[Body]) -> tuple[ToolResult, ...]:
+    """Of the tools that were called since a person last said something new."""
+    names: dict[str, str] = {}
+    found: list[ToolResult] = []
+    for message in messages:
+        if message["role"] == "user" and not asks_to_go_on(text_of(message["content"])[0]):
+            found.clear()
+        for call in message.get("tool_calls") or ():
+            names[call["id"]] = call["function"]["name"]
+        if message["role"] == "tool":
+            found.append(ToolResult(names.get(message["tool_call_id"], ""), text_of(message.get("content"))[0]))
+    return tuple(found)
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

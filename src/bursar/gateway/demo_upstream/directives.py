@@ -7,6 +7,7 @@
 | `delay_ms=N` | wait before the first byte |
 | `chunk_delay_ms=N`, `chunk_tokens=N` | wait between chunks of a stream; words in a chunk |
 | `tool=NAME` | call this tool of the request |
+| `tools=NAME+NAME` | call these tools, one after the other, then answer |
 | `fault=…` | see `FAULTS`; ignored unless the server was started with `--faults` |
 
 It travels in the body, so that it passes through any gateway. Directives are not counted as words.
@@ -64,6 +65,7 @@ class Directives:
     chunk_delay_ms: int = 0
     chunk_tokens: int = 1
     tool: str | None = None
+    tools: tuple[str, ...] = ()
     fault: Fault | None = None
 
 
@@ -92,6 +94,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "chunk_delay_ms": _count,
     "chunk_tokens": lambda text: max(1, _count(text)),
     "tool": str,
+    "tools": lambda text: tuple(name for name in text.split("+") if name),
     "fault": _fault,
 }
 

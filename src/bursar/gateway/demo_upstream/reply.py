@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from bursar.gateway.demo_upstream.agent import ToolResult, findings, next_tool
 from bursar.gateway.demo_upstream.directives import Directives, Fault, read_directives
 
 TOKENS_PER_ATTACHMENT = 85
@@ -55,6 +56,10 @@ class Request:
     tools: tuple[Tool, ...] = ()
     must_call: str | None = None  # a tool's name, or "" for any
     tool_result: str | None = None
+    results: tuple[ToolResult, ...] = ()
+    """Of the tools that were called since the person last spoke."""
+    written: str = ""
+    """What of the answer is there already, where it was cut off and is to be continued."""
     include_usage: bool = True
     echo: Mapping[str, Any] = field(default_factory=dict)
 
@@ -124,10 +129,17 @@ def sample_arguments(schema: Mapping[str, Any], depth: int = 0) -> Any:
 
 
 def _chosen_tool(request: Request, text: str, directives: Directives) -> ToolCall | None:
-    """The tool that the prompt or the request asks for; none after a tool has answered."""
-    if not request.tools or request.tool_result is not None:
+    """The tool that the prompt or the request asks for; after a tool has answered only as the agent goes on."""
+    if not request.tools or request.written:
         return None
     names = {tool.name: tool for tool in request.tools}
+    following = next_tool(frozenset(names), directives.tools, request.results, text)
+    if following is not None:
+        name, arguments = following
+        known = sample_arguments({"type": "object", **names[name].schema})
+        return ToolCall(name, orjson.dumps({**known, **arguments}).decode())
+    if request.tool_result is not None:
+        return None
     tool = names.get(directives.tool or "") or names.get(request.must_call or "")
     if tool is None and request.must_call is not None:
         tool = request.tools[0]
@@ -140,10 +152,18 @@ def _chosen_tool(request: Request, text: str, directives: Directives) -> ToolCal
 
 def _own_words(request: Request, text: str) -> list[str]:
     language = detect_language(text)
-    if request.tool_result is not None:
+    found = findings(request.results, text, language)
+    if found is not None:
+        return found.split()
+    if request.tool_result is not None and not _knows(request.results):
         return [*_TOOL_ECHO[language].split(), *request.tool_result.split()[:30]]
     quoted = text.split()[:12]
     return [*_WORDS[language], *_ECHO[language].split(), *quoted] if quoted else list(_WORDS[language])
+
+
+def _knows(results: Sequence[ToolResult]) -> bool:
+    """Whether all that was found is that there are no documents."""
+    return [result.name for result in results] == ["list_documents"]
 
 
 def _pieces(words: Sequence[str], chunk_tokens: int) -> tuple[str, ...]:
@@ -174,12 +194,16 @@ def compose(request: Request, *, faults: bool) -> Reply:
         words = _own_words(request, text)
         if directives.tokens is not None:
             words = list(itertools.islice(itertools.cycle(words), directives.tokens))
+        there = len(request.written.split())
+        words = words[there:]
         limit = request.limit_tokens
         if limit is not None:
             limit = max(0, limit - directives.reasoning_tokens)
         cut = limit is not None and len(words) > limit and not (fault is not None and fault.name == "ignore_limit")
         words = words[:limit] if cut else words
         pieces, length = _pieces(words, directives.chunk_tokens), len(words)
+        if there and pieces:
+            pieces = (" " + pieces[0], *pieces[1:])
     return Reply(
         pieces=pieces,
         tool=tool,
