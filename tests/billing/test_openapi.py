@@ -127,8 +127,10 @@ async def test_a_promise_that_is_not_kept_is_found(api: Api) -> None:
                 await asyncio.to_thread(try_operation, found[label], url, known, examples=40, random_seed=1)
 
 
-@pytest.mark.simulate
-async def test_stories_made_of_operations(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("stories", "steps"), [(6, 6), pytest.param(100, 15, marks=pytest.mark.simulate)], ids=["short", "long"]
+)
+async def test_stories_made_of_operations(api: Api, stories: int, steps: int) -> None:
     """What one answer names, the next request uses: whole stories, as the document's links allow them."""
     document = (await api.get("/api/openapi.json")).json()
 
@@ -143,8 +145,8 @@ async def test_stories_made_of_operations(api: Api) -> None:
                 case.validate_response(response, checks=CHECKS)
 
         quick = hypothesis_settings(
-            max_examples=100,
-            stateful_step_count=15,
+            max_examples=stories,
+            stateful_step_count=steps,
             deadline=None,
             database=None,
             phases=[Phase.generate],
