@@ -54,6 +54,12 @@ IF_MATCH: Final[dict[str, Any]] = {
 }
 
 
+STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A stream of events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+"""The response of a route that answers with server-sent events."""
+
+
 def idempotency_key(*, required: bool) -> dict[str, Any]:
     return {
         "name": "Idempotency-Key",

@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 
 from bursar.billing.refusal import billing_url
 from bursar.identity.access import Action, not_found
-from bursar.identity.documented import refusals
+from bursar.identity.documented import STREAM, refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.pages import cursor_parts
 from bursar.identity.wire import Answer, Ask, Line
@@ -97,7 +97,9 @@ async def read_one(request: Request, itemId: str, visitor: Somebody) -> ReadAnsw
     return ReadAnswer(read=await _inbox(request, visitor).mark_read(as_id(itemId, "item")))
 
 
-@router.get("/api/mandates/{mandateId}/inbox/stream", response_class=StreamingResponse, responses=refusals())
+@router.get(
+    "/api/mandates/{mandateId}/inbox/stream", response_class=StreamingResponse, responses={**refusals(), **STREAM}
+)
 async def stream_inbox(request: Request, visitor: Somebody) -> StreamingResponse:
     """Server-sent events: `notice` for everything that comes; `Last-Event-ID` goes on where a connection broke."""
     live = _inbox(request, visitor).live(request.headers.get("last-event-id"))

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from bursar.identity.access import Action, rank_of
-from bursar.identity.documented import refusals
+from bursar.identity.documented import STREAM, refusals
 from bursar.identity.entrance import Visitor, may
 from bursar.identity.sign_in.browser import Cookies
 from bursar.identity.wiring import Wiring, wiring_of
@@ -30,7 +30,9 @@ _ALIVE: Final = b": still here\n\n"
 def live_router(hub: LiveHub) -> APIRouter:
     router = APIRouter(tags=["live"])
 
-    @router.get("/api/mandates/{mandateId}/live", response_class=StreamingResponse, responses=refusals(429))
+    @router.get(
+        "/api/mandates/{mandateId}/live", response_class=StreamingResponse, responses={**refusals(429), **STREAM}
+    )
     async def live(
         request: Request, visitor: Annotated[Visitor, Depends(may(Action.READ_BALANCE))]
     ) -> StreamingResponse:
