@@ -1,7 +1,7 @@
 """The bare reverse proxy of Bursar's own HTTP stack: what a call costs before anything is billed.
 
-`python -m bench.bare_proxy PORT` forwards `POST /v1/chat/completions` to $BENCH_UPSTREAM: uvicorn, a bare ASGI
-callable and Bursar's upstream client, and nothing else (docs/decisions/0004-http-stack.md).
+`python -m bench.bare_proxy PORT` forwards `POST /v1/chat/completions` to $BENCH_UPSTREAM: uvicorn with Bursar's
+protocol, a bare ASGI callable and Bursar's upstream client, and nothing else (docs/decisions/0004-http-stack.md).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from bursar.gateway.impatience import ImpatientProtocol
 from bursar.gateway.upstream_http import Target, UpstreamClient
 
 Scope = MutableMapping[str, Any]
@@ -65,7 +66,7 @@ def main() -> None:
         proxy,
         host="127.0.0.1",
         port=int(sys.argv[1]),
-        http="httptools",
+        http=ImpatientProtocol,
         loop="uvloop",
         ws="none",
         lifespan="off",

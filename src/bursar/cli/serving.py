@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Semaphore
@@ -19,6 +19,7 @@ import structlog
 
 from bursar.app import Place
 from bursar.cli import demo
+from bursar.cli.sockets import bound_socket, worker_socket
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import Database, connect_database, prepared_addresses
 from bursar.foundation.logs import configure_logs
@@ -36,7 +37,6 @@ from bursar.worker import run_worker
 log = structlog.get_logger(__name__)
 
 WORKER_STOP_SECONDS: Final = 30.0
-BACKLOG: Final = 4096
 
 
 def run(main: object) -> None:
@@ -53,8 +53,8 @@ async def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises `DatabaseSetupError`, `EmbeddedPostgresError` or `OSError` at the start."""
     if settings.demo:
         demo.check_loopback(settings)
-    with _bound_socket(settings) as listening:
-        settings = replace(settings, port=listening.getsockname()[1])
+    with bound_socket(settings.host, settings.port, workers=settings.workers) as bound:
+        settings = replace(settings, port=bound.getsockname()[1])
         if settings.public_url.endswith(":0"):
             settings = replace(settings, public_url=f"http://{settings.host}:{settings.port}")
         read_mail_settings(mail_url=settings.mail_url, mail_from=settings.mail_from, public_url=settings.public_url)
@@ -67,28 +67,17 @@ async def serve(settings: Settings) -> None:
                 await asyncio.to_thread(prepare_directory, metrics_dir)
                 messenger = Assignment(settings, addresses, metrics_dir, slot=settings.workers)
                 async with kept_messenger(messenger):
-                    await _serve(settings, addresses, listening, lambda: announce(settings, root_key, link, made))
+                    await _serve(settings, addresses, bound, lambda: announce(settings, root_key, link, made))
 
 
 async def _serve(
-    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, on_started: Callable[[], None]
+    settings: Settings, addresses: DatabaseAddresses, bound: socket.socket, on_started: Callable[[], None]
 ) -> None:
     place = Place(0, settings.data_dir / "metrics" / str(settings.port))
     if settings.workers == 1:
-        await run_worker(settings, addresses, listening, place=place, on_started=on_started)
+        await run_worker(settings, addresses, bound, place=place, on_started=on_started)
     else:
-        await _run_workers(settings, addresses, listening, place, on_started)
-
-
-@contextlib.contextmanager
-def _bound_socket(settings: Settings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-        yield listening
+        await _run_workers(settings, addresses, bound, place, on_started)
 
 
 @contextlib.asynccontextmanager
@@ -128,11 +117,11 @@ def announce(settings: Settings, root_key: str | None, link: str | None, made: d
 async def _run_workers(
     settings: Settings,
     addresses: DatabaseAddresses,
-    listening: socket.socket,
+    bound: socket.socket,
     place: Place,
     on_started: Callable[[], None],
 ) -> None:
-    """Keep `settings.workers` processes on one socket; one that dies is replaced, a signal ends them all.
+    """Keep `settings.workers` processes on one port; one that dies is replaced, a signal ends them all.
 
     `place` is the first one's.
     """
@@ -147,7 +136,7 @@ async def _run_workers(
         loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
     def start(slot: int) -> BaseProcess:
-        arguments = (settings, addresses, listening, replace(place, slot=slot), started)
+        arguments = (settings, addresses, bound, replace(place, slot=slot), started)
         process = context.Process(target=_worker_process, args=arguments, daemon=True)
         process.start()
         return process
@@ -192,10 +181,10 @@ def _join(workers: list[BaseProcess]) -> None:
 
 
 def _worker_process(
-    settings: Settings, addresses: DatabaseAddresses, listening: socket.socket, place: Place, started: Semaphore
+    settings: Settings, addresses: DatabaseAddresses, bound: socket.socket, place: Place, started: Semaphore
 ) -> None:
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     try:
-        run(run_worker(settings, addresses, listening, place=place, on_started=started.release))
+        run(run_worker(settings, addresses, worker_socket(bound), place=place, on_started=started.release))
     except KeyboardInterrupt:
         sys.exit(130)
