@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import httpx
 import psutil
@@ -37,8 +38,19 @@ def environ(addresses: DatabaseAddresses, post: MailHost) -> dict[str, str]:
 
 def messengers(served: Served) -> list[psutil.Process]:
     """Those that live, started by the server or by one of its children."""
-    found = psutil.Process(served.process.pid).children(recursive=True)
-    return [process for process in found if "bursar.messenger" in " ".join(process.cmdline())]
+    found: list[psutil.Process] = []
+    for process in psutil.Process(served.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # Some of them end while we look.
+            if "bursar.messenger" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 async def until(is_so: Callable[[], object]) -> None:
@@ -79,7 +91,7 @@ async def test_one_process_beside_the_workers_tells_and_is_replaced(
         assert any("messenger_died" in line for line in served.lines)
 
         served.process.kill()  # Not even this leaves it behind.
-        await until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
+        await until(lambda: is_gone(second))
 
 
 def test_a_mail_setting_that_is_wrong_stops_the_start_and_is_named(database_addresses: DatabaseAddresses) -> None:
