@@ -216,8 +216,18 @@ async def _changes_of_notices(api: Api, mandate: str) -> dict[tuple[str, str], t
     }  # fmt: skip
 
 
-NOT_MANAGEMENT = {Action.HOLD_MONEY, Action.SIGN_IN, Action.OWN_SESSION, Action.READ_INBOX}
-"""Work, and what is one's own: what becomes of a hold is in the list of holds and in the journal."""
+NOT_MANAGEMENT = {
+    Action.HOLD_MONEY,
+    Action.SIGN_IN,
+    Action.OWN_SESSION,
+    Action.READ_INBOX,
+    Action.USE_WORKSPACE,
+    Action.VERIFY_BOOKS,
+    Action.PAY_ONLINE,
+    Action.TELL_PAYMENT,
+}
+"""Work, and what is one's own: what becomes of a hold is in the list of holds and in the journal. A payment is entered
+when its money comes in, as a top-up; verifying changes nothing, and has a list of its own."""
 CHANGES_NOTHING = (
     "/api/mandates/{mandateId}/notices/preview",
     "/api/mandates/{mandateId}/notices/test",

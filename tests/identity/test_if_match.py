@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.management import Api, assert_problem
 
-WITHOUT = {"/api/session/language"}
-"""One's own choice: the last one counts."""
+WITHOUT = {"/api/session/language", "/api/mandates/{mandateId}/threads/{threadId}"}
+"""One's own choice, and the name of one's own thread: the last one counts."""
 
 
 class Thing(NamedTuple):
