@@ -202,7 +202,7 @@ class Person:
         """A run that is read chunk by chunk; what comes is in the stream."""
         message = {"id": str(uuid4()), "role": "user", "content": text}
         body = {"threadId": thread, "runId": run_id or str(uuid4()), "messages": [message]}
-        more = {"tools": [], "context": [], "state": {}, "forwardedProps": {}}
+        more: dict[str, Any] = {"tools": [], "context": [], "state": {}, "forwardedProps": {}}
         with self.streamed("POST", f"{self.threads}/{thread}/runs", json={**body, **more}) as streamed:
             yield streamed
 

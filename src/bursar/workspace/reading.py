@@ -84,12 +84,12 @@ def _clean_name(name: str) -> str:
 
 
 def _media_type(name: str, given: str | None, content: bytes) -> str:
-    """By what it is, then by its name, then by what the client says."""
+    """By what it is, then by its name; what the client says counts for a name without an ending."""
     if content.startswith(b"%PDF-"):
         return "application/pdf"
-    by_name = MEDIA_TYPES.get(PurePosixPath(name.lower()).suffix)
+    ending = PurePosixPath(name.lower()).suffix
     plain = (given or "").partition(";")[0].strip().lower()
-    found = by_name or (plain if plain in MEDIA_TYPES.values() else None)
+    found = MEDIA_TYPES.get(ending) if ending else plain if plain in MEDIA_TYPES.values() else None
     if found is None:
         raise Unreadable("document_type")
     if found == "application/pdf":
