@@ -1,0 +1,107 @@
+"""AG-UI's own client talks to our agent, signed in as a browser is: it checks every event and loses nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from bursar.foundation.database import connect_database
+from bursar.identity.sign_in import members, sessions
+from bursar.identity.sign_in.browser import Cookies
+from bursar.identity.sign_in.tokens import csrf_token
+from tests.clients import node_clients
+from tests.workspace.conftest import ROOT_KEY, Installation
+from tests.workspace.world import LEASE, Person, new_person
+
+
+@pytest.fixture(scope="session")
+def node_script() -> list[str]:
+    node = node_clients.node_program()
+    node_clients.install(node)
+    return [str(node), str(node_clients.HERE / "agui.mjs")]
+
+
+def session_headers(house: Installation, person: Person) -> dict[str, str]:
+    """A new session of the person, as the headers of a browser's change."""
+
+    async def sign_in() -> str:
+        async with connect_database(house.addresses) as database, database.as_operator() as connection:
+            identity_id = await members.seen_identity(connection, "https://issuer.example", person.user_id, None)
+            await connection.execute(
+                "INSERT INTO membership (mandate_id, user_id, identity_id, linked_by)"
+                " VALUES ($1, $2, $3, 'invitation')",
+                UUID(person.mandate.id),
+                UUID(person.user_id),
+                identity_id,
+            )
+            return await sessions.new_session(connection, identity_id, "test", None)
+
+    text = asyncio.run(sign_in())
+    return {"Cookie": f"{Cookies(house.first.url).session}={text}", "x-csrf-token": csrf_token(text)}
+
+
+def told(script: list[str], house: Installation, person: Person, thread: str, prompt: str, **more: Any) -> Any:
+    task = {
+        "runs": f"{house.first.url}{person.threads}/{thread}/runs",
+        "thread": thread,
+        "headers": session_headers(house, person),
+        "prompt": prompt,
+        **more,
+    }
+    done = subprocess.run([*script, json.dumps(task)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_it_follows_an_agent_with_a_document(house: Installation, node_script: list[str]) -> None:
+    anna = house.person()
+    thread = anna.thread()
+    assert anna.upload(thread, "lease.md", LEASE).status_code == 201
+    first = told(node_script, house, anna, thread, "What is the rent a month?")["first"]
+    assert (first["thrown"], first["error"]) == (None, None)
+    assert first["types"][-1] == "RUN_FINISHED"
+    assert first["custom"] == ["bursar.step"] * 4 + ["bursar.cost"]
+    ours = anna.get(thread)["messages"]
+    assert [message["role"] for message in first["messages"]] == [message["role"] for message in ours]
+    assert [message.get("content") or "" for message in first["messages"]] == [each["content"] for each in ours]
+    assert [message.get("toolCalls", []) for message in first["messages"]] == [
+        each.get("toolCalls", []) for each in ours
+    ]
+    assert "1250 francs" in first["messages"][-1]["content"]
+
+
+def test_it_gets_the_billing_object_and_goes_on_with_the_same_answer(
+    house: Installation, node_script: list[str]
+) -> None:
+    mandate = house.mandate("0.0040")
+    anna = new_person(mandate, house.first)
+    thread = anna.thread("chat")
+    top_up = {
+        "url": f"{house.first.url}{mandate.path}/top-ups",
+        "request": {
+            "method": "POST",
+            "headers": {
+                "authorization": f"Bearer {ROOT_KEY}",
+                "content-type": "application/json",
+                "idempotency-key": "once",
+            },
+            "body": json.dumps({"amount": "1.00", "reference": "voucher"}),
+        },
+    }
+    facts = told(node_script, house, anna, thread, "Tell me [[tokens=1500]]", topUp=top_up)
+    error = facts["first"]["error"]
+    assert error["code"] == "INSUFFICIENT_BALANCE"
+    assert error["metadata"]["billing"]["reason"] == "BALANCE_EXHAUSTED"
+    assert error["message"] == error["metadata"]["billing"]["messageEn"]
+    partial, whole = facts["first"]["messages"][-1], facts["second"]["messages"][-1]
+    assert facts["second"]["thrown"] is None
+    assert facts["second"]["types"][-1] == "RUN_FINISHED"
+    assert whole["id"] == partial["id"]
+    assert whole["content"].startswith(partial["content"])
+    assert len(whole["content"].split()) == 1500
+    assert whole["content"] == anna.get(thread)["messages"][-1]["content"]
