@@ -146,7 +146,7 @@ def test_a_fault_tells_nothing_of_itself_and_can_be_gone_on_from(house: Installa
 
 def test_a_run_whose_worker_dies_is_marked_and_goes_on_elsewhere(house: Installation) -> None:
     mandate = house.mandate("1.00")
-    question = "List, then tell [[tools=list_documents tokens=480 chunk_tokens=4 chunk_delay_ms=25]]"
+    question = "List, then tell [[tools=list_documents tokens=480 chunk_tokens=4 chunk_delay_ms=50]]"
     with serving(*house.arguments, environ=house.environ) as third:
         anna = new_person(mandate, Worker.at(third.url, ROOT_KEY))
         thread = anna.thread()

@@ -9,6 +9,7 @@ from tests.support.management import assert_problem
 from tests.workspace.conftest import Installation
 from tests.workspace.world import LEASE, Person, Stream, new_person
 
+ENDLESS = "A very long story [[tokens=6000 chunk_tokens=4 chunk_delay_ms=20]]"
 SLOW = "A long story [[tokens=400 chunk_tokens=4 chunk_delay_ms=20]]"
 
 
@@ -93,14 +94,14 @@ def test_a_run_outlives_its_client_and_is_followed_on_another_worker(house: Inst
         for _ in chunks:
             if len(begun.of("TEXT_MESSAGE_CONTENT")) >= 2:
                 break
-    seen = begun.events[-1].number
+    seen = begun.of("TEXT_MESSAGE_CONTENT")[1].number
     there = house.elsewhere(anna, house.second)
     rest = there.follow(thread, run_id, after=seen)
     assert rest.events[0].number == seen + 1
     assert rest.types[-1] == "RUN_FINISHED"
     whole = there.follow(thread, run_id)
     assert_in_order(whole)
-    assert whole.events == begun.events + rest.events
+    assert whole.events == [*begun.events[:seen], *rest.events]
     assert whole.text == anna.get(thread)["messages"][-1]["content"]
     assert len(whole.text.split()) == 400
     assert len(anna.mandate.charges()) == 1
@@ -110,9 +111,10 @@ def test_a_run_outlives_its_client_and_is_followed_on_another_worker(house: Inst
 
 def test_stop_ends_a_run_from_any_worker_and_keeps_what_was_written(house: Installation) -> None:
     anna = house.person()
+    anna.mandate.change({"clientGone": "STOP"})
     there = house.elsewhere(anna, house.second)
     thread = anna.thread("chat")
-    with anna.running(thread, SLOW.replace("400", "1000"), "run-1") as (stream, chunks):
+    with anna.running(thread, ENDLESS, "run-1") as (stream, chunks):
         for _ in chunks:
             if len(stream.of("TEXT_MESSAGE_CONTENT")) == 1:
                 assert there.stop(thread, "run-1").json() == {"status": "RUNNING"}
@@ -122,7 +124,10 @@ def test_stop_ends_a_run_from_any_worker_and_keeps_what_was_written(house: Insta
     found = anna.get(thread)
     assert found["run"]["status"] == "STOPPED"
     assert found["messages"][-1]["content"] == stream.text
-    assert 0 < len(stream.text.split()) < 1000
+    assert 0 < len(stream.text.split()) < 6000
+    (charge,) = anna.mandate.charges()
+    assert anna.get(thread)["cost"] == charge["amount"]
+    assert (charge["costSource"], charge["outputTokens"] < 6000) == ("ESTIMATED", True)
     assert there.stop(thread, "run-1").json() == {"status": "STOPPED"}
     problem = anna.http.post(f"{anna.threads}/{thread}/runs/run-1/continue")
     assert_problem(problem, 409, "not_resumable")
@@ -130,10 +135,11 @@ def test_stop_ends_a_run_from_any_worker_and_keeps_what_was_written(house: Insta
 
 def test_one_run_at_a_time_in_a_thread(house: Installation) -> None:
     anna = house.person()
+    anna.mandate.change({"clientGone": "STOP"})
     thread = anna.thread("chat")
     message = {"id": "m", "role": "user", "content": "Hello"}
     path = f"{anna.threads}/{thread}"
-    with anna.running(thread, SLOW, "run-1") as (_, chunks):
+    with anna.running(thread, ENDLESS, "run-1") as (_, chunks):
         next(chunks)
         again = anna.http.post(f"{path}/runs", json={"runId": "run-2", "messages": [message]})
         assert_problem(again, 409, "run_in_progress")

@@ -138,6 +138,10 @@ class Mandate:
     def top_up(self, amount: str) -> None:
         self.made("top-ups", {"amount": amount, "reference": "test"}, {"Idempotency-Key": str(uuid4())})
 
+    def change(self, settings: dict[str, Any]) -> None:
+        """Some of the billing settings."""
+        self.root.put(f"{self.path}/billing-settings", json=settings).raise_for_status()
+
     def made(self, what: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         answer = self.root.post(f"{self.path}/{what}", json=body, headers=headers)
         assert answer.status_code == 201, answer.text
@@ -161,10 +165,8 @@ class Mandate:
 def new_mandate(worker: Worker, pool: str, **fields: Any) -> Mandate:
     made = worker.root.post("/api/mandates", json={"name": "Werkstatt AG", "language": "en", **fields})
     mandate = Mandate(f"/api/mandates/{made.raise_for_status().json()['id']}", worker.root)
-    settings = worker.root.get(f"{mandate.path}/billing-settings").raise_for_status().json()
-    change = {**settings, "maxHoldSharePercent": 100} if "maxHoldSharePercent" in settings else None
-    if change is not None:
-        worker.root.put(f"{mandate.path}/billing-settings", json=change)
+    # One call may hold all of so small a pool.
+    mandate.change({"maxHoldSharePercent": 100})
     if Decimal(pool) > 0:
         mandate.top_up(pool)
     return mandate

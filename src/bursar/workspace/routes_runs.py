@@ -22,15 +22,29 @@ from bursar.workspace.wire import RunAsk, StopAnswer
 from bursar.workspace.wiring import whose, workspace_of
 
 router = APIRouter(tags=["workspace"])
-RUNS: Final = THREADS + "/{threadId}/runs"
 EVENT_STREAM: Final = "text/event-stream"
+RUNS: Final = THREADS + "/{threadId}/runs"
 RunId = Annotated[str, Path(alias="runId", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.:-]+$")]
 EventNumber = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="The last event that is known already.")]
 
+_EVENT: Final[dict[str, Any]] = {
+    "description": "One event of the stream.",
+    "type": "object",
+    "required": ["id", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "An event of AG-UI 1.0 (https://docs.ag-ui.com).",
+        },
+    },
+}
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "AG-UI's events, each with its number as `id`.",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+        "content": {EVENT_STREAM: {"schema": _EVENT}},
     }
 }
 

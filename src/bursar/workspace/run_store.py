@@ -68,6 +68,11 @@ _COST_KNOWN: Final = """
     UPDATE workspace_call SET cost_nanos = $5
      WHERE mandate_id = $1 AND thread_id = $2 AND run_id = $3 AND request_id = $4"""
 
+# Holds are pruned one day; what their calls have cost is to stay known.
+_SETTLE_LATE: Final = """
+    UPDATE workspace_call c SET cost_nanos = coalesce(h.charged_nanos, 0)
+      FROM hold h
+     WHERE c.cost_nanos IS NULL AND h.mandate_id = c.mandate_id AND h.hold_id = c.request_id AND h.state <> 'PENDING'"""
 _LEFT_BEHIND: Final = """
     SELECT mandate_id, thread_id, run_id FROM workspace_run
      WHERE status = 'RUNNING' AND lease_until < clock_timestamp() LIMIT 100"""
@@ -188,6 +193,12 @@ async def left_behind(database: Database) -> list[RunKey]:
     """Runs of all mandates whose workers have not been heard of."""
     async with database.as_operator() as connection:
         return [RunKey(*row) for row in await connection.fetch(_LEFT_BEHIND)]
+
+
+async def note_late_costs(database: Database) -> None:
+    """Of calls that were settled after their run had ended, in all mandates."""
+    async with database.as_operator() as connection:
+        await connection.execute(_SETTLE_LATE)
 
 
 async def language_of(connection: Connection, key: RunKey) -> str:

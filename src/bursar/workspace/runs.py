@@ -298,6 +298,7 @@ class Runs:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.sweep()
+                await run_store.note_late_costs(self._database)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 _log.warning("workspace_not_swept", error=" ".join(str(error).split()))
 

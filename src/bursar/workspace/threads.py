@@ -19,7 +19,7 @@ LONGEST_TITLE: Final = 120
 
 # A call's cost is the ledger's: where a call was settled after its run had ended, it is read from there.
 _COST: Final = """
-    coalesce(c.cost_nanos, h.charged_nanos)"""
+    coalesce(c.cost_nanos, h.charged_nanos, CASE WHEN h.state = 'RELEASED' THEN 0 END)"""
 
 _THREAD: Final = f"""
     SELECT t.thread_id, t.user_id, t.title, t.kind, t.model, t.created_at, t.updated_at,

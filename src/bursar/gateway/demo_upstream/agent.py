@@ -129,7 +129,7 @@ def _of_reading(value: Any, text: str, sayings: Mapping[str, str]) -> str | None
 
 
 def _of_computing(value: Any, text: str, sayings: Mapping[str, str]) -> str | None:
-    if not isinstance(value, dict) or "value" not in value:
+    if not isinstance(value, dict) or not {"expression", "value"} <= value.keys():
         return None
     return sayings["compute"].format(expression=value["expression"], value=value["value"])
 

@@ -157,6 +157,7 @@ def upgrade() -> None:
         " WHERE status = 'RUNNING'"
     )
     op.execute("CREATE INDEX workspace_run_due ON workspace_run (lease_until) WHERE status = 'RUNNING'")
+    op.execute("CREATE INDEX workspace_call_open ON workspace_call (mandate_id, request_id) WHERE cost_nanos IS NULL")
     for table in TABLES:
         protect(f"workspace_{table}", app="SELECT, INSERT, UPDATE, DELETE", ledger="")
     op.execute(FORGET)
