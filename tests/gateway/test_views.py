@@ -26,9 +26,9 @@ async def models(world: World) -> list[str]:
 async def test_models_that_are_named_and_priced(database: Database, demo_url: str) -> None:
     named = upstream(demo_url, "demo-1", "gpt-4o-mini", "nobody-knows-its-price", "demo-*")
     async with open_world(database, [named]) as world:
-        assert await models(world) == ["demo-1", "gpt-4o-mini"]
+        assert await models(world) == ["demo-1", "demo-thinks", "gpt-4o-mini"]
         await world.change_settings(allowed_models=["demo-*"])
-        assert await models(world) == ["demo-1"]
+        assert await models(world) == ["demo-1", "demo-thinks"]
 
 
 async def test_models_that_a_pattern_takes_in_are_those_of_the_provider(database: Database) -> None:
