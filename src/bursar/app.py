@@ -76,6 +76,12 @@ class Worker:
     ledger: Ledger
     gateway: Gateway
     live: LiveHub
+    runs: Runs
+
+    def end_streams(self) -> None:
+        """What would go on for long ends now, as it is told to whoever follows: the worker is about to stop."""
+        self.live.end_all()
+        self.runs.interrupt_all()
 
     def reload(self, settings: Settings) -> None:
         """Prices and upstreams of `settings`, from the next call on. Raises `ValueError`."""
@@ -146,10 +152,10 @@ async def running_parts(
         )
         live = await _start_live(database, authenticator, metrics, life)
         api = management_api(wiring, secrets, live, gateway)
-        await _start_workspace(api, database, gateway, secrets, life)
+        runs = await _start_workspace(api, database, gateway, secrets, life)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
-        yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live)
+        yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live, runs)
 
 
 def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub, serving: Serving) -> FastAPI:
@@ -177,11 +183,12 @@ async def _start_hearing(database: Database, ledger: Ledger, life: contextlib.As
 
 async def _start_workspace(
     api: FastAPI, database: Database, gateway: Gateway, secrets: Secrets, life: contextlib.AsyncExitStack
-) -> None:
+) -> Runs:
     runs = Runs(database, gateway, InternalTokens(secrets))
     await runs.start()
     life.push_async_callback(runs.stop)
     provide(api.state, Workspace(runs, gateway))
+    return runs
 
 
 def behind_proxies(api: AsgiApp, settings: Settings) -> AsgiApp:

@@ -61,7 +61,7 @@ async def run_worker(
             gc.freeze()
             gc.set_threshold(50_000, 50, 100)
             server.on_started = on_started
-            server.on_stopping = worker.live.end_all
+            server.on_stopping = worker.end_streams
             await server.serve(sockets=[listening])
 
 

@@ -34,7 +34,7 @@ from bursar.workspace.journal import Journal
 from bursar.workspace.messages import Conversation
 from bursar.workspace.models import OfferedModel, offered_model
 from bursar.workspace.run_store import LeaseLost, RunKey
-from bursar.workspace.states import RunEnd
+from bursar.workspace.states import RunEnd, RunStatus
 from bursar.workspace.threads import Thread, find_thread, read_messages, store_messages
 from bursar.workspace.trouble import end_of, error_event, failed
 
@@ -43,8 +43,14 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 5.0
 SHUTDOWN_SECONDS: Final = 8.0
-_STOPPED_COST_SECONDS: Final = 1.0
-_END_COST_SECONDS: Final = 5.0
+_COST_SECONDS: Final[Mapping[RunStatus, float]] = {
+    "FINISHED": 5.0,
+    "PARKED": 5.0,
+    "FAILED": 5.0,
+    "STOPPED": 1.0,
+    "INTERRUPTED": 1.0,
+}
+"""How long the end waits for the last call to be settled. A call that was left may be read on for long."""
 _TITLE_CHARACTERS: Final = 60
 _LOOP: Final = "bursar.workspace.loop"
 """Imported by name, and not before it is needed."""
@@ -69,6 +75,10 @@ class Whose:
     language: Language
 
 
+WhyCancelled = Literal["stopped", "stopping", "lost"]
+"""By its person, with its worker, or because others have taken it for dead."""
+
+
 @dataclass(slots=True)
 class _Running:
     journal: Journal
@@ -76,7 +86,9 @@ class _Running:
     thread: Thread
     model: OfferedModel
     cost_before_nanos: int
-    why_cancelled: Literal["stopped", "interrupted", "lost"] = "interrupted"
+    why_cancelled: WhyCancelled | None = None
+    has_begun: bool = False
+    is_concluding: bool = False
     task: asyncio.Task[None] | None = field(default=None)
 
 
@@ -104,11 +116,15 @@ class Runs:
             self._sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sweeper
+        self.interrupt_all()
         tasks = [run.task for run in self._running.values() if run.task is not None]
-        for task in tasks:
-            task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)
+
+    def interrupt_all(self) -> None:
+        """What runs here stands still soon, and can go on elsewhere."""
+        for running in tuple(self._running.values()):
+            self._cancel(running, "stopping")
 
     def warm_up(self) -> None:
         """Somebody is about to ask: begin with the imports of the loop, some seconds of work, beside the event loop."""
@@ -189,7 +205,7 @@ class Runs:
         resumed: run_store.Resumed,
         cost_before_nanos: int,
     ) -> None:
-        def cancel(why: Literal["stopped", "lost"]) -> Callable[[], None]:
+        def cancel(why: WhyCancelled) -> Callable[[], None]:
             return lambda: self._cancel(running, why)
 
         journal = Journal(
@@ -210,17 +226,23 @@ class Runs:
         journal.start()
         running.task = asyncio.get_running_loop().create_task(self._go(running), name="workspace-run")
 
-    def _cancel(self, running: _Running, why: Literal["stopped", "lost"]) -> None:
-        if running.task is not None and not running.task.done() and running.why_cancelled == "interrupted":
+    def _cancel(self, running: _Running, why: WhyCancelled) -> None:
+        """Once, and not while the run is being concluded: what it ends with is to be told."""
+        if running.task is not None and running.why_cancelled is None and not running.is_concluding:
             running.why_cancelled = why
-            running.task.cancel()
+            if running.has_begun:
+                running.task.cancel()
 
     async def _go(self, running: _Running) -> None:
         """One go, from its first event to its last. Raises nothing."""
         key = running.journal.key
         loop: Loop | None = None
+        # A task that is cancelled before it begins would never get to its end.
+        running.has_begun = True
         try:
             try:
+                if running.why_cancelled is not None:
+                    raise asyncio.CancelledError
                 loop = await self._new_loop(running)
                 await loop.run()
                 end = RunEnd("FINISHED")
@@ -228,6 +250,7 @@ class Runs:
                 end = self._end_of_cancelled(running)
             except Exception as error:
                 end = self._end_of_failed(running, error)
+            running.is_concluding = True
             if running.why_cancelled != "lost":
                 await self._conclude(running, loop, end)
         except (LeaseLost, TimeoutError):
@@ -278,7 +301,7 @@ class Runs:
         if loop is not None:
             loop.close_text()
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                await loop.close_step(_STOPPED_COST_SECONDS if end.status == "STOPPED" else _END_COST_SECONDS)
+                await loop.close_step(_COST_SECONDS[end.status])
             cost_nanos = loop.cost_nanos if loop.is_cost_known else None
         if end.status == "STOPPED":
             journal.emit(events.custom("bursar.stopped", {}))
