@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from decimal import Decimal
 
 import asyncpg
@@ -171,6 +172,32 @@ def test_a_run_whose_worker_dies_is_marked_and_goes_on_elsewhere(house: Installa
     assert "TOOL_CALL_START" not in continued.types
     assert house.upstream_calls() == before + 1
     assert len((written + continued.text).split()) == 480
+
+
+def test_a_worker_that_is_asked_to_end_tells_its_runs(house: Installation) -> None:
+    mandate = house.mandate("1.00")
+    mandate.change({"clientGone": "STOP"})
+    with serving(*house.arguments, environ=house.environ) as third:
+        anna = new_person(mandate, Worker.at(third.url, ROOT_KEY))
+        thread = anna.thread("chat")
+        with anna.running(thread, "A story [[tokens=4000 chunk_tokens=4 chunk_delay_ms=20]]", "run-1") as begun:
+            stream, chunks = begun
+            next(chunks)
+            third.process.send_signal(signal.SIGTERM)
+            for _ in chunks:
+                pass
+        assert stream.last["code"] == "INTERRUPTED"
+    there = house.elsewhere(anna, house.first)
+    assert there.get(thread)["run"]["status"] == "INTERRUPTED"
+    before = house.upstream_calls()
+    with there.streamed("POST", f"{there.threads}/{thread}/runs/run-1/continue") as (continued, chunks):
+        next(chunks)
+        assert continued.events[0].event["metadata"] == {"bursar": {"continued": True}}
+        there.stop(thread, "run-1")
+        for _ in chunks:
+            pass
+    assert continued.last["outcome"] == {"type": "cancelled"}
+    assert house.upstream_calls() <= before + 1
 
 
 def end_lease(house: Installation) -> None:
