@@ -152,7 +152,7 @@ async def running_parts(
         )
         live = await _start_live(database, authenticator, metrics, life)
         api = management_api(wiring, secrets, live, gateway)
-        runs = await _start_workspace(api, database, gateway, secrets, life)
+        runs = await _start_workspace(api, database, gateway, secrets, metrics, life)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
         yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live, runs)
@@ -182,11 +182,17 @@ async def _start_hearing(database: Database, ledger: Ledger, life: contextlib.As
 
 
 async def _start_workspace(
-    api: FastAPI, database: Database, gateway: Gateway, secrets: Secrets, life: contextlib.AsyncExitStack
+    api: FastAPI,
+    database: Database,
+    gateway: Gateway,
+    secrets: Secrets,
+    metrics: WorkerMetrics,
+    life: contextlib.AsyncExitStack,
 ) -> Runs:
     runs = Runs(database, gateway, InternalTokens(secrets))
     await runs.start()
     life.push_async_callback(runs.stop)
+    metrics.watch("bursar_workspace_runs", lambda: len(runs.journals))
     provide(api.state, Workspace(runs, gateway))
     return runs
 

@@ -104,6 +104,19 @@ def test_without_money_nothing_runs_and_a_member_is_told_in_their_language(house
     assert house.upstream_calls() > before
 
 
+def test_a_wallet_pays_for_its_owner_s_runs_alone(house: Installation) -> None:
+    mandate = house.mandate("1.00", billingModel="PREPAY_USER")
+    beat = new_person(mandate, house.first, role="member")
+    thread = beat.thread("chat")
+    billing = beat.run(thread, "Hello", "run-1").last["metadata"]["billing"]
+    assert (billing["payer"], billing["userAction"]) == ("wallet", "TOP_UP_SELF")
+    assert billing["currentBalance"] == "0.000000000"
+    mandate.top_up("0.10", beat.user_id)
+    assert beat.go_on(thread, "run-1").types[-1] == "RUN_FINISHED"
+    (charge,) = mandate.charges()
+    assert (charge["payer"], charge["userId"]) == ("wallet", beat.user_id)
+
+
 def test_a_language_that_is_asked_for_goes_before_the_person_s(house: Installation) -> None:
     beat = new_person(house.mandate("0"), house.first, role="member", language="de")
     beat.http.headers["accept-language"] = "fr-CH, en;q=0.5"

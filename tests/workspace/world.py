@@ -135,8 +135,10 @@ class Mandate:
     def id(self) -> str:
         return self.path.rsplit("/", 1)[1]
 
-    def top_up(self, amount: str) -> None:
-        self.made("top-ups", {"amount": amount, "reference": "test"}, {"Idempotency-Key": str(uuid4())})
+    def top_up(self, amount: str, user_id: str | None = None) -> None:
+        """The pool, or somebody's wallet."""
+        body = {"amount": amount, "reference": "test", **({"userId": user_id} if user_id else {})}
+        self.made("top-ups", body, {"Idempotency-Key": str(uuid4())})
 
     def change(self, settings: dict[str, Any]) -> None:
         """Some of the billing settings."""

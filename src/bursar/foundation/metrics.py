@@ -51,6 +51,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         ),
         Family("bursar_live_calls", "gauge", "Calls that are being served."),
         Family("bursar_live_pages", "gauge", "Open pages that are told live."),
+        Family("bursar_workspace_runs", "gauge", "Runs of the workspace that are running."),
         Family("bursar_open_settlements", "gauge", "Calls that have been answered and are not settled yet."),
         Family("bursar_kept_holds", "gauge", "Holds that workers keep alive for their calls."),
         Family("bursar_ledger_queue_commands", "gauge", "Commands that wait for the ledger."),
