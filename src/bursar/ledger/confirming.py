@@ -28,15 +28,14 @@ from bursar.ledger.writing import Writes, numbered, steps_of
 STATEMENT_TIMEOUT_SECONDS: Final = 10.0
 
 SAME_ACCOUNTS: Final = """
-    SELECT 1 FROM account a JOIN unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS w (mandate_id, account_id, version)
+    SELECT 1 FROM account a JOIN unnest($3::uuid[], $4::uuid[], $5::bigint[]) AS w (mandate_id, account_id, version)
         ON a.mandate_id = w.mandate_id AND a.account_id = w.account_id AND a.version = w.version
      ORDER BY a.mandate_id, a.account_id
        FOR UPDATE OF a SKIP LOCKED"""
 
 SAME_COUNTERS: Final = """
     SELECT 1 FROM limit_counter c
-      JOIN unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[])
-        AS w (mandate_id, limit_id, period_start, spent_nanos, held_nanos)
+      JOIN unnest($6::counter_total[]) AS w
         ON c.mandate_id = w.mandate_id AND c.limit_id = w.limit_id AND c.period_start = w.period_start
        AND c.opening_nanos + c.spent_nanos = w.spent_nanos AND c.held_nanos = w.held_nanos
      ORDER BY c.mandate_id, c.limit_id, c.period_start
@@ -66,12 +65,12 @@ async def confirm(connection: Connection, writes: Writes, looked: Looked, marks:
     """
     (step,) = steps_of(writes)
     accounts, counters = looked
-    columns: list[list[Any]] = [list(marks), list(marks.values())]
-    for rows in (accounts, counters, *[rows for _, rows in step]):
-        if rows:
-            columns += [list(column) for column in zip(*rows, strict=True)]
+    arguments: list[Any] = [list(marks), list(marks.values()), *map(list, zip(*accounts, strict=True))]
+    if counters:
+        arguments.append(counters)
+    arguments += [rows for _, rows in step]
     sql = _confirming(tuple([sql for sql, _ in step]), bool(counters))
-    so, at, _ = (await connection.fetch(sql, *columns, timeout=STATEMENT_TIMEOUT_SECONDS))[0]
+    so, at, _ = (await connection.fetch(sql, *arguments, timeout=STATEMENT_TIMEOUT_SECONDS))[0]
     return at if so else None
 
 
@@ -83,32 +82,20 @@ def fits(writes: Writes) -> bool:
 @lru_cache(maxsize=64)
 def _confirming(statements: tuple[str, ...], with_counters: bool) -> str:
     """The statement for a batch of these parts. A division by zero is how it takes everything back."""
-    taken = 2
-    parts: list[str] = []
-
-    def place(sql: str) -> tuple[str, int]:
-        nonlocal taken
-        shifted, count = numbered(sql, taken)
-        first = taken + 1
-        taken += count
-        return shifted, first
-
-    sql, first = place(SAME_ACCOUNTS)
-    parts.append(f"accounts AS MATERIALIZED ({sql})")
-    doubts = [f"(SELECT count(*) FROM accounts) <> cardinality(${first})"]
+    parts = [f"accounts AS MATERIALIZED ({SAME_ACCOUNTS})"]
+    doubts = ["(SELECT count(*) FROM accounts) <> cardinality($3)"]
     if with_counters:
-        sql, first = place(SAME_COUNTERS)
-        parts.append(f"counters AS MATERIALIZED ({sql})")
-        doubts.append(f"(SELECT count(*) FROM counters) <> cardinality(${first})")
+        parts.append(f"counters AS MATERIALIZED ({SAME_COUNTERS})")
+        doubts.append("(SELECT count(*) FROM counters) <> cardinality($6)")
     doubts.append(OTHER_TERMS)
     # CASE, because it is the one expression whose order of evaluation is promised: locks first, terms last.
     whens = " ".join(f"WHEN {doubt} THEN false" for doubt in doubts)
     parts.append(f"same AS MATERIALIZED (SELECT CASE {whens} ELSE true END AS so)")
     counts: list[str] = []
     for number, statement in enumerate(statements):
-        sql, first = place(statement)
-        parts.append(f"step_{number} AS ({sql} AND (SELECT so FROM same) RETURNING 1)")
-        counts.append(f"(SELECT count(*) FROM step_{number}) = cardinality(${first})")
+        place = number + (7 if with_counters else 6)
+        parts.append(f"step_{number} AS ({numbered(statement, place)} AND (SELECT so FROM same) RETURNING 1)")
+        counts.append(f"(SELECT count(*) FROM step_{number}) = cardinality(${place})")
     written = " AND ".join(counts)
     return (
         f"WITH {', '.join(parts)} SELECT so, clock_timestamp(),"

@@ -5,7 +5,6 @@ Which columns a row takes is said here and nowhere else. Counts are checked: a r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,14 +42,12 @@ UPDATE_ACCOUNTS: Final = """
     UPDATE account a
        SET credits_posted = n.credits_posted, debits_posted = n.debits_posted, debits_pending = n.debits_pending,
            version = n.version, last_top_up_nanos = n.last_top_up_nanos
-      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-        AS n (mandate_id, account_id, credits_posted, debits_posted, debits_pending, version, last_top_up_nanos)
+      FROM unnest($1::account_total[]) AS n
      WHERE a.mandate_id = n.mandate_id AND a.account_id = n.account_id"""
 
 UPDATE_COUNTERS: Final = """
     UPDATE limit_counter c SET spent_nanos = n.spent_nanos - c.opening_nanos, held_nanos = n.held_nanos
-      FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[])
-        AS n (mandate_id, limit_id, period_start, spent_nanos, held_nanos)
+      FROM unnest($1::counter_total[]) AS n
      WHERE c.mandate_id = n.mandate_id AND c.limit_id = n.limit_id AND c.period_start = n.period_start"""
 
 INSERT_HOLDS: Final = """
@@ -59,14 +56,8 @@ INSERT_HOLDS: Final = """
                       created_at, expires_at, limit_ids, limit_periods)
     SELECT n.mandate_id, n.hold_id, n.account_id, n.payer, n.billing_model, 'PENDING', n.amount_nanos,
            n.input_bound_nanos, n.user_id, n.key_id, n.model, n.upstream, n.price_id, n.tags, n.origin, n.ttl_seconds,
-           n.created_version, n.created_at, n.expires_at,
-           coalesce(n.limit_ids::uuid[], '{}'), coalesce(n.limit_periods::timestamptz[], '{}')
-      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[],
-                  $9::uuid[], $10::text[], $11::text[], $12::uuid[], $13::jsonb[], $14::text[], $15::int[],
-                  $16::bigint[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[])
-        AS n (mandate_id, hold_id, account_id, payer, billing_model, amount_nanos, input_bound_nanos, user_id, key_id,
-              model, upstream, price_id, tags, origin, ttl_seconds, created_version, created_at, expires_at,
-              limit_ids, limit_periods)
+           n.created_version, n.created_at, n.expires_at, n.limit_ids, n.limit_periods
+      FROM unnest($1::placed_hold[]) AS n
      WHERE true"""
 
 GROW_HOLDS: Final = """
@@ -74,17 +65,14 @@ GROW_HOLDS: Final = """
        SET amount_nanos = n.amount_nanos, used_nanos = greatest(h.used_nanos, n.used_nanos),
            expires_at = n.expires_at, growths = n.growths,
            billing_model = CASE WHEN h.billing_model LIKE 'PREPAY%' THEN n.billing_model ELSE h.billing_model END
-      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[], $7::text[])
-        AS n (mandate_id, hold_id, amount_nanos, used_nanos, expires_at, growths, billing_model)
+      FROM unnest($1::grown_hold[]) AS n
      WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id AND h.state = 'PENDING'"""
 
 RESOLVE_HOLDS: Final = """
     UPDATE hold h
        SET state = n.state, charged_nanos = n.charged_nanos, overrun_nanos = n.overrun_nanos, adjusted = n.adjusted,
            resolved_at = n.resolved_at, resolved_version = coalesce(n.resolved_version, h.resolved_version)
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bool[], $7::timestamptz[],
-                  $8::bigint[])
-        AS n (mandate_id, hold_id, state, charged_nanos, overrun_nanos, adjusted, resolved_at, resolved_version)
+      FROM unnest($1::resolved_hold[]) AS n
      WHERE h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id
        AND (h.state = 'PENDING' OR (h.state = 'EXPIRED' AND n.adjusted AND NOT h.adjusted))"""
 
@@ -99,25 +87,17 @@ INSERT_HOLD_TRANSFERS: Final = """
            n.credit_version, n.amount_nanos, n.hold_id, h.user_id, h.key_id, coalesce(n.model, h.model),
            coalesce(n.upstream, h.upstream), n.input_tokens, n.cached_input_tokens, n.output_tokens, n.usage_details,
            h.price_id, n.cost_source, n.billing_model, h.limit_ids, h.limit_periods, coalesce(n.tags, h.tags)
-      FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
-                  $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
-                  $15::bigint[], $16::jsonb[], $17::text[], $18::jsonb[], $19::text[])
-        AS n (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version, credit_version,
-              amount_nanos, hold_id, model, upstream, input_tokens, cached_input_tokens, output_tokens, usage_details,
-              cost_source, tags, billing_model)
+      FROM unnest($1::hold_transfer[]) AS n
       JOIN hold h ON h.mandate_id = n.mandate_id AND h.hold_id = n.hold_id"""
 
 INSERT_TRANSFERS: Final = """
     INSERT INTO transfer (mandate_id, transfer_id, at, kind, debit_account_id, credit_account_id, debit_version,
                           credit_version, amount_nanos, user_id, reference, reason, actor, billing_model)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::uuid[], $11::text[], $12::text[], $13::text[],
-                         $14::text[])"""
+    SELECT n.* FROM unnest($1::money_transfer[]) AS n"""
 
 REMEMBER: Final = """
     INSERT INTO idempotency AS i (mandate_id, caller, route, key, body_hash, result, created_at, expires_at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::jsonb[],
-                         $7::timestamptz[], $8::timestamptz[]) AS n (mandate_id, caller, route, key)
+    SELECT n.* FROM unnest($1::kept_answer[]) AS n
      ORDER BY n.mandate_id, n.caller, n.route, n.key
         ON CONFLICT (mandate_id, caller, route, key) DO UPDATE
        SET body_hash = excluded.body_hash, result = excluded.result, created_at = excluded.created_at,
@@ -172,10 +152,6 @@ class Writes:
 def _note_placed(writes: Writes, event: HoldPlaced) -> None:
     hold, command = event.hold, event.command
     writes.touch(hold)
-    limit_ids = limit_periods = None
-    if hold.legs:
-        limit_ids = "{" + ",".join([str(leg.limit_id) for leg in hold.legs]) + "}"
-        limit_periods = "{" + ",".join([f'"{leg.period_start.isoformat()}"' for leg in hold.legs]) + "}"
     writes.placed.append(
         (
             hold.mandate_id,
@@ -196,8 +172,8 @@ def _note_placed(writes: Writes, event: HoldPlaced) -> None:
             hold.created_version,
             writes.at,
             hold.expires_at,
-            limit_ids,
-            limit_periods,
+            [leg.limit_id for leg in hold.legs],
+            [leg.period_start for leg in hold.legs],
         )
     )
 
@@ -341,10 +317,8 @@ def _counter_rows(writes: Writes) -> list[Row]:
 
 
 async def _write_at_once(connection: Connection, parts: list[Part]) -> None:
-    columns: list[list[Any]] = []
-    for _, rows in parts:
-        columns += [list(column) for column in zip(*rows, strict=True)]
-    written = (await connection.fetch(_together(tuple([sql for sql, _ in parts])), *columns))[0]
+    sql = _together(tuple([sql for sql, _ in parts]))
+    written = (await connection.fetch(sql, *[rows for _, rows in parts]))[0]
     for (sql, rows), count in zip(parts, written, strict=True):
         if count != len(rows):
             raise NotWritten(f"{count} rows written where {len(rows)} were decided: {' '.join(sql.split())[:40]}")
@@ -354,22 +328,13 @@ async def _write_at_once(connection: Connection, parts: list[Part]) -> None:
 def _together(statements: tuple[str, ...]) -> str:
     """One statement that does what `statements` do, and answers how many rows each has written.
 
-    Their parameters follow one another. All of them see the rows as they were before.
+    Their rows are its parameters, one after another. All of them see the tables as they were before.
     """
-    parts: list[str] = []
-    taken = 0
-    for number, sql in enumerate(statements):
-        shifted, count = numbered(sql, taken)
-        taken += count
-        parts.append(f"step_{number} AS ({shifted} RETURNING 1)")
+    parts = [f"step_{number} AS ({numbered(sql, number + 1)} RETURNING 1)" for number, sql in enumerate(statements)]
     counts = [f"(SELECT count(*) FROM step_{number})" for number in range(len(statements))]  # noqa: S608
     return "WITH " + ", ".join(parts) + " SELECT " + ", ".join(counts)
 
 
-def numbered(sql: str, taken: int) -> tuple[str, int]:
-    """The statement with its parameters counted on from `taken`, and how many it has."""
-    shifted = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", sql)
-    return shifted, max(int(place) for place in _PARAMETER.findall(sql))
-
-
-_PARAMETER: Final = re.compile(r"\$(\d+)")
+def numbered(sql: str, place: int) -> str:
+    """A statement of this module with its one parameter, the rows, at another place."""
+    return sql.replace("$1", f"${place}")
