@@ -6,15 +6,16 @@ https://docs.stripe.com/payments/checkout, https://docs.stripe.com/webhooks#veri
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
-
-import stripe
 
 from bursar.billing.payments import Payment, Told
 from bursar.foundation.money import NANOS_PER_UNIT, format_amount
 from bursar.foundation.problems import Problem, invalid_field
 from bursar.foundation.settings_model import StripeSettings
+
+if TYPE_CHECKING:
+    import stripe
 
 PROVIDER: Final = "stripe"
 _TIMEOUT_SECONDS: Final = 20.0
@@ -62,6 +63,8 @@ async def begin_checkout(
 
     Raises `ProviderUnavailable`.
     """
+    import stripe  # Not loaded where nobody pays online.
+
     named = {"mandate_id": str(payment.mandate_id), "payment_id": str(payment.payment_id)}
     parameters: Any = {
         "mode": "payment",
@@ -98,6 +101,8 @@ def read_event(settings: StripeSettings, body: bytes, signature: str | None) -> 
 
     Raises a 400 `Problem` for a signature that is forged, too old or missing.
     """
+    import stripe
+
     try:
         event = stripe.Webhook.construct_event(body, signature, settings.webhook_secret)
     except (ValueError, stripe.SignatureVerificationError):
@@ -127,6 +132,8 @@ def check_amount(settings: StripeSettings, amount_nanos: int, currency: str) -> 
 
 @lru_cache(maxsize=4)
 def _client(secret_key: str, api_base: str) -> stripe.StripeClient:
+    import stripe
+
     return stripe.StripeClient(
         secret_key,
         base_addresses={"api": api_base},

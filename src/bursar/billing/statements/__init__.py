@@ -19,11 +19,11 @@ Invariants:
 
 from __future__ import annotations
 
+from bursar.billing.models import Language
 from bursar.billing.statements.building import build_statement
 from bursar.billing.statements.csv_form import stream_csv
 from bursar.billing.statements.json_form import render_json, stream_json
 from bursar.billing.statements.model import Movement, Statement, StatementDoesNotAddUp
-from bursar.billing.statements.pdf_form import render_pdf
 from bursar.billing.statements.receipts import (
     Receipt,
     build_receipt,
@@ -47,3 +47,10 @@ __all__ = [
     "stream_csv",
     "stream_json",
 ]
+
+
+def render_pdf(statement: Statement, language: Language | None = None) -> bytes:
+    """`pdf_form.render_pdf`, loaded when the first page is printed: with its fonts it takes thirty megabytes."""
+    from bursar.billing.statements import pdf_form
+
+    return pdf_form.render_pdf(statement, language)

@@ -26,8 +26,6 @@ from bursar.billing.statements import reading
 from bursar.billing.statements.building import zones_of
 from bursar.billing.statements.json_form import moment
 from bursar.billing.statements.months import Month, ZoneChange, month_of, month_span, month_start
-from bursar.billing.statements.page import Paper
-from bursar.billing.statements.pdf_form import person_name
 from bursar.billing.statements.texts import CATALOGUES, WRITTEN_IN, decimals_of, long_day
 from bursar.billing.texts import LOCALES, format_money, quotable
 from bursar.foundation.database import Connection, Database
@@ -165,6 +163,10 @@ def render_receipt_json(receipt: Receipt) -> bytes:
 
 def render_receipt_pdf(receipt: Receipt, language: Language | None = None) -> bytes:
     """One page; without a language, in the mandate's. The amount is exact, with as many decimals as it has."""
+    # What prints takes thirty megabytes with its fonts: it is loaded for the first receipt.
+    from bursar.billing.statements.page import Paper
+    from bursar.billing.statements.pdf_form import person_name
+
     language = WRITTEN_IN[language or receipt.language]
     words = CATALOGUES[language]
     name = words["pool"]
