@@ -39,7 +39,7 @@ HEAD: Final = """# Benchmarks
 Written by `make bench`; `make bench BENCHES="limits chunks"` runs some of them. What is compared runs side by side in
 one run, in alternating rounds, and every figure is a median. Load generator, upstream, gateway and PostgreSQL (with
 `fsync` and `synchronous_commit` on) share the machine's cores, so take ratios rather than rates. A target that was
-missed stays here as missed.
+missed stays here as missed; [performance.md](performance.md) says why.
 """
 
 

@@ -152,15 +152,16 @@ async def compare(database: Database, seconds: float, rounds: int) -> None:
     ledger = Ledger(database.engine_pool)
     await ledger.start()
     one_by_one = OneByOne(database)
-    mandate_id = await new_pool(database, ledger.submit)
+    # A pool each: on a common one, every round would begin with what the other side has done to it.
+    grouped_pool, single_pool = await new_pool(database, ledger.submit), await new_pool(database, ledger.submit)
     gc.freeze()
     print("| concurrency | group commit, pairs/s | p50 ms | p99 ms | one by one, pairs/s | p50 ms | p99 ms | ratio |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for concurrency in CONCURRENCIES:
         grouped, single = [], []
         for _ in range(rounds):
-            grouped.append(await pairs(ledger.submit, mandate_id, concurrency, seconds))
-            single.append(await pairs(one_by_one.submit, mandate_id, concurrency, seconds))
+            grouped.append(await pairs(ledger.submit, grouped_pool, concurrency, seconds))
+            single.append(await pairs(one_by_one.submit, single_pool, concurrency, seconds))
         ours, theirs = median(grouped), median(single)
         print(
             f"| {concurrency} | {ours.pairs_per_second:,.0f} | {ours.p50_ms:.2f} | {ours.p99_ms:.2f} "
