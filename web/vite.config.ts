@@ -1,0 +1,33 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+/** Where `bursar serve --demo` listens, for `npm run dev`. */
+const SERVER = 'http://127.0.0.1:8402';
+
+export default defineConfig({
+  plugins: [react()],
+  // The server puts a new nonce in its place whenever it hands out the document.
+  html: { cspNonce: 'BURSAR_CSP_NONCE' },
+  build: {
+    outDir: process.env['BURSAR_PAGES_DIR'] ?? '../src/bursar/pages',
+    emptyOutDir: true,
+    // Small pictures would be written into the style sheet as data: addresses, which the policy does not let load.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    manifest: true,
+  },
+  server: { proxy: Object.fromEntries(['/api', '/auth', '/v1'].map((path) => [path, SERVER])) },
+  test: {
+    projects: [
+      { extends: true, test: { name: 'app', include: ['src/**/*.test.{ts,tsx}'], environment: 'jsdom' } },
+      {
+        extends: true,
+        test: {
+          name: 'workspace-client',
+          include: ['packages/workspace-client/tests/**/*.test.{ts,tsx}'],
+          environment: 'node',
+        },
+      },
+    ],
+  },
+});
