@@ -1,5 +1,53 @@
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import '@fontsource-variable/inter/wght.css';
+import './shared/theme/global.css';
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { setNonce } from 'get-nonce';
+import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { App } from './app.tsx';
+import { setOnSignedOut } from './shared/api/client.ts';
+import { ApiProblem } from './shared/api/index.ts';
+import { currentLanguage, setLanguage } from './shared/i18n/index.ts';
+import { SESSION_KEY } from './shared/session/index.ts';
+import { theme } from './shared/theme/theme.ts';
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+// For the libraries that add style sheets of their own while running.
+setNonce(nonce);
+setLanguage(currentLanguage(), false);
+
+const MOST_RETRIES = 2;
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      // What was refused is refused again; only what did not get through is tried once more.
+      retry: (count, error) => count < MOST_RETRIES && error instanceof ApiProblem && error.isPassing,
+    },
+  },
+});
+setOnSignedOut(() => client.setQueryData(SESSION_KEY, null));
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
-createRoot(root).render(<p>Bursar</p>);
+
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      colorSchemeManager={localStorageColorSchemeManager({ key: 'bursar.appearance' })}
+      getStyleNonce={() => nonce}
+    >
+      <QueryClientProvider client={client}>
+        <Notifications position="top-right" limit={3} />
+        <App />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

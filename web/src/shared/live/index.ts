@@ -1,0 +1,2 @@
+export { payingAccount, useBalance, useUnread } from './balance.ts';
+export { type Account, type Balance, balanceKey, merged, unreadKey, useLiveConnection, useLiveState } from './live.ts';
