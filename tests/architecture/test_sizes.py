@@ -12,6 +12,8 @@ from tests.architecture.sources import ROOT, files, relative
 
 MAX_FILE_LINES = 399
 MAX_FUNCTION_LINES = 69
+_GENERATED = {"web/src/shared/api/schema.ts"}
+"""Written by a program and read by none of us; it has a test that it is up to date."""
 _HOME = re.compile(r"(?<![\w./])/(?:home|Users|root|work)/\w|\b[A-Z]:\\\\Users\\")
 _TEXTS = (".py", ".ts", ".tsx", ".toml", ".md", ".sh", ".mako", ".html", ".txt")
 
@@ -28,7 +30,8 @@ def long_functions(source: str) -> list[str]:
 
 def test_files_are_short() -> None:
     lengths = {relative(path): len(path.read_text().splitlines()) for path in files(".py", ".ts", ".tsx")}
-    assert {path: length for path, length in lengths.items() if length > MAX_FILE_LINES} == {}
+    too_long = {path: length for path, length in lengths.items() if length > MAX_FILE_LINES}
+    assert too_long.keys() <= _GENERATED
     assert "src/bursar/foundation/money.py" in lengths
 
 
