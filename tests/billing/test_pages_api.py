@@ -101,7 +101,7 @@ async def test_a_check_of_the_books_is_begun_and_ends(api: Api) -> None:
     states: list[str] = []
 
     async def ended() -> str:
-        (latest, *_) = (await api.get("/api/verifications")).json()
+        latest = (await api.get(f"/api/verifications/{begun.json()['id']}")).json()
         states.append(latest["state"])
         return str(latest["state"])
 
@@ -112,20 +112,25 @@ async def test_a_check_of_the_books_is_begun_and_ends(api: Api) -> None:
         "UPDATE account SET credits_posted = credits_posted + 1 WHERE mandate_id = $1 AND kind = 'pool'",
         mandate_id_of(mandate),
     )
-    await api.post("/api/verifications", {})
+    begun = await api.post("/api/verifications", {})
     while await ended() == "RUNNING":
         pass
-    (latest, *_) = (await api.get("/api/verifications")).json()
+    first = (await api.get("/api/verifications", params={"limit": 1})).json()
+    (latest,) = first["verifications"]
     assert latest["state"] == "VIOLATED"
     assert latest["violations"] >= 1
     assert UUID(latest["findings"][0]["mandateId"]) == mandate_id_of(mandate)
+    (before, *_) = (await api.get("/api/verifications", params={"cursor": first["nextCursor"]})).json()["verifications"]
+    assert (before["state"], before["mandateId"]) == ("CLEAN", str(mandate_id_of(mandate)))
+    assert_problem(await api.get(f"/api/verifications/{uuid4()}"), 404, "not_found")
 
 
 async def test_operators_see_prices_and_upstreams_without_keys(database: Database) -> None:
     settings = load_settings(
         {
             "BURSAR_UPSTREAMS": '[{"name": "u", "dialect": "openai", "base_url": "https://u.example/v1",'
-            ' "models": ["m-1", "m-2"], "api_key": "sk-very-secret"}]',
+            ' "models": ["m-1", "m-2"], "api_key": "sk-very-secret"}, {"name": "é", "dialect": "openai",'
+            ' "base_url": "https://e.example/v1", "models": ["m-3"]}]',
             "BURSAR_PRICING": '{"markup_percent": "10", "models": [{"model": "m-1", "currency": "CHF",'
             ' "input_per_million": "1.00", "output_per_million": "4.00"}]}',
         }
@@ -133,19 +138,27 @@ async def test_operators_see_prices_and_upstreams_without_keys(database: Databas
     clock = [0.0]
     serving = Idle(Configuration.from_settings(settings), UpstreamHealth(lambda: clock[0]))
     async with running_api(database, serving=serving) as api:
-        prices = (await api.get("/api/prices")).json()["prices"]
-        assert [(row["model"], row["outputPerMillion"], row["problem"]) for row in prices] == [
+        page = (await api.get("/api/prices", params={"limit": 2})).json()
+        assert [(row["model"], row["outputPerMillion"], row["problem"]) for row in page["prices"]] == [
             ("m-1", "4.4", None),
             ("m-2", None, "NOT_PRICED"),
         ]
-        (upstream,) = (await api.get("/api/upstreams")).json()
+        rest = (await api.get("/api/prices", params={"cursor": page["nextCursor"]})).json()
+        assert ([row["model"] for row in rest["prices"]], rest["nextCursor"]) == (["m-3"], None)
+        first = (await api.get("/api/upstreams", params={"limit": 1})).json()
+        rest = (await api.get("/api/upstreams", params={"cursor": first["nextCursor"]})).json()
+        assert ([each["name"] for each in rest["upstreams"]], rest["nextCursor"]) == (["é"], None)
+        refused = await api.get("/api/upstreams", params={"cursor": "nowhere"})
+        assert_problem(refused, 422, "invalid_request", "cursor")
+        (upstream,) = first["upstreams"]
         assert (upstream["name"], upstream["state"], upstream["retryAfterSeconds"]) == ("u", "closed", None)
         circuit = serving.health.of("u", "https://u.example/v1")
         entered = circuit.enter(0.0)
         assert entered is not None
         circuit.leave(entered, Verdict.ACCOUNT, 0.0)
         answer = await api.get("/api/upstreams")
-        assert (answer.json()[0]["state"], answer.json()[0]["retryAfterSeconds"]) == ("open", 30)
+        (upstream, _) = answer.json()["upstreams"]
+        assert (upstream["state"], upstream["retryAfterSeconds"]) == ("open", 30)
         assert "secret" not in answer.text
 
 

@@ -17,12 +17,21 @@ from bursar.notices.observing import Observer
 from bursar.notices.operators import store
 from bursar.notices.operators.mail import render_alerts
 from bursar.notices.operators.news import OperatorNews
-from bursar.notices.operators.rules import COOLDOWN, OF_EVENTS, OperatorAlert, OperatorKind, happened, may_be_told
+from bursar.notices.operators.rules import (
+    COOLDOWN,
+    OF_EVENTS,
+    Happened,
+    OperatorAlert,
+    OperatorKind,
+    happened,
+    may_be_told,
+)
 from bursar.notices.operators.watch import OperatorSettings, OperatorWatch
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import CENT, START, MoneySide
 from tests.notices.worker import worker
 from tests.support.cluster import PostgresCluster
+from tests.support.management import assert_problem, running_api
 
 ANNA, BERT = "anna@operator.example", "bert@operator.example"
 SETTINGS = OperatorSettings((ANNA, BERT), "de", "https://bursar.example", timedelta(hours=24))
@@ -206,6 +215,33 @@ def test_in_four_languages(language: str) -> None:
     assert mail.language == language
     assert "{" not in mail.text
     assert "openai" in mail.text
+
+
+async def test_operators_read_the_list_page_by_page(money: MoneySide, watch: OperatorWatch) -> None:
+    pool = money.database.ledger_pool
+    for number, upstream in enumerate(("one", "two", "three")):
+        money.clock.pass_by(seconds=number)
+        await complain(money, upstream, times=number + 1)
+    assert await watch.tell() == 2
+    await complain(money, "two", times=5)
+    await store.note(pool, [Happened(OperatorKind.HOLD_ANOMALY, "overrun", 1, {"model": "m"})], money.clock.at)
+    of_upstreams = {"kind": "UPSTREAM_ACCOUNT", "limit": 2}
+    async with running_api(money.database) as api:
+        first = (await api.get("/api/alerts", params=of_upstreams, headers={"Accept-Language": "de"})).json()
+        told = [(each["subject"], each["count"], each["untold"]) for each in first["alerts"]]
+        assert sorted(told) == [("three", 3, 0), ("two", 7, 5)]
+        assert first["alerts"][0]["title"].endswith("akzeptiert unser Konto nicht")
+        assert first["alerts"][0]["toldAt"] is not None
+        assert first["alerts"][0]["facts"]["code"] == "insufficient_quota"
+        rest = (await api.get("/api/alerts", params={**of_upstreams, "cursor": first["nextCursor"]})).json()
+        assert rest["alerts"][0]["subject"] == "one"
+        kinds = {each["kind"] for each in (await api.get("/api/alerts")).json()["alerts"]}
+        assert {"UPSTREAM_ACCOUNT", "HOLD_ANOMALY"} <= kinds
+        mandate = await api.mandate()
+        _, owner = await api.person_key(mandate, "owner")
+        assert_problem(await api.get("/api/alerts", key=owner), 403, "forbidden")
+        assert_problem(await api.get("/api/alerts", params={"kind": "x"}), 422, "invalid_request", "kind")
+        assert_problem(await api.get("/api/alerts", params={"cursor": "x"}), 422, "invalid_request", "cursor")
 
 
 # --- credit that expires: told to finance -----------------------------------------------------------------------------

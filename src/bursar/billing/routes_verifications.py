@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from bursar.billing import verifications
-from bursar.identity.access import Action
+from bursar.identity.access import Action, not_found
 from bursar.identity.documented import refusals
-from bursar.identity.entrance import Operator, may_operate
+from bursar.identity.entrance import Operator, as_id, may_operate
 from bursar.identity.wire import Answer, Ask
 from bursar.identity.wiring import wiring_of
 
@@ -47,6 +47,11 @@ class VerificationAnswer(Answer):
     findings: list[FindingAnswer]
 
 
+class VerificationPage(Answer):
+    verifications: list[VerificationAnswer]
+    next_cursor: str | None
+
+
 @router.post("/api/verifications", status_code=202, responses=refusals())
 async def begin_verification(request: Request, body: VerificationAsk, operator: Verifier) -> VerificationAnswer:
     """Begins a check of every invariant of the books, as `bursar verify` does; look again for how it ended."""
@@ -55,9 +60,25 @@ async def begin_verification(request: Request, body: VerificationAsk, operator: 
 
 
 @router.get("/api/verifications", responses=refusals())
-async def list_verifications(request: Request, _: Verifier) -> list[VerificationAnswer]:
-    """The last fifty checks, newest first."""
-    return [_answer(each) for each in await verifications.list_verifications(wiring_of(request).database)]
+async def list_verifications(
+    request: Request,
+    _: Verifier,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> VerificationPage:
+    """The checks, newest first."""
+    page = await verifications.list_verifications(wiring_of(request).database, cursor=cursor, limit=limit)
+    return VerificationPage(verifications=[_answer(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/api/verifications/{verificationId}", responses=refusals())
+async def read_verification(request: Request, verificationId: str, _: Verifier) -> VerificationAnswer:
+    found = await verifications.get_verification(
+        wiring_of(request).database, as_id(verificationId, "check of the books")
+    )
+    if found is None:
+        raise not_found("check of the books")
+    return _answer(found)
 
 
 def _answer(found: verifications.Verification) -> VerificationAnswer:

@@ -16,6 +16,7 @@ import structlog
 
 from bursar.foundation.database import Database
 from bursar.foundation.ids import new_id
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.ledger.verify import Violation, verify
 
 MOST_LISTED: Final = 100
@@ -35,8 +36,9 @@ _LIST: Final = f"""
     SELECT verification_id, of_mandate_id, started_by, started_at, ended_at, violations, warnings, findings, error,
            ended_at IS NULL AND started_at > now() - interval '{_LONGEST}' AS is_running
       FROM verification
-     WHERE $1::uuid IS NULL OR verification_id = $1
-     ORDER BY started_at DESC LIMIT 50"""  # noqa: S608 -- a constant
+     WHERE ($1::uuid IS NULL OR verification_id = $1)
+       AND ($2::timestamptz IS NULL OR (started_at, verification_id) < ($2, $3))
+     ORDER BY started_at DESC, verification_id DESC LIMIT $4"""  # noqa: S608 -- a constant
 
 log = structlog.get_logger(__name__)
 _running: set[asyncio.Task[None]] = set()
@@ -69,14 +71,23 @@ async def begin(database: Database, mandate_id: UUID | None, started_by: str) ->
         task = asyncio.create_task(_run(database, verification_id, mandate_id), name="verification")
         _running.add(task)
         task.add_done_callback(_running.discard)
-    (found,) = await list_verifications(database, known or verification_id)
+    found = await get_verification(database, known or verification_id)
+    assert found is not None
     return found
 
 
-async def list_verifications(database: Database, verification_id: UUID | None = None) -> list[Verification]:
-    """The last fifty, newest first; or one."""
+async def get_verification(database: Database, verification_id: UUID) -> Verification | None:
     async with database.as_operator() as connection:
-        return [Verification(**dict(row)) for row in await connection.fetch(_LIST, verification_id)]
+        row = await connection.fetchrow(_LIST, verification_id, None, None, 1)
+    return None if row is None else Verification(**dict(row))
+
+
+async def list_verifications(database: Database, *, cursor: str | None = None, limit: int = 100) -> Page[Verification]:
+    """The newest first. Raises a 422 `Problem` for a cursor that is none."""
+    async with database.as_operator() as connection:
+        rows = await connection.fetch(_LIST, None, *cursor_parts(cursor), limit + 1)
+    found = [Verification(**dict(row)) for row in rows]
+    return page_of(found, limit, lambda each: (each.started_at, each.verification_id))
 
 
 async def _run(database: Database, verification_id: UUID, mandate_id: UUID | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol
 
@@ -11,10 +11,12 @@ from starlette.requests import Request
 
 from bursar.gateway.health import UpstreamHealth
 from bursar.gateway.models import served_models
+from bursar.gateway.upstreams import Upstream
 from bursar.gateway.wiring import Configuration
 from bursar.identity.access import Action
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Operator, may_operate
+from bursar.identity.pages import page_by_name
 from bursar.identity.wire import Answer
 from bursar.pricing.catalogue import ExchangeRateMissing, ModelNotPriced
 from bursar.pricing.model import PriceUsed, RateKind
@@ -50,6 +52,7 @@ class PriceAnswer(Answer):
 class PricesAnswer(Answer):
     currency: str
     prices: list[PriceAnswer]
+    next_cursor: str | None
 
 
 class UpstreamAnswer(Answer):
@@ -66,27 +69,47 @@ class UpstreamAnswer(Answer):
     retry_after_seconds: int | None
 
 
+class UpstreamPage(Answer):
+    upstreams: list[UpstreamAnswer]
+    next_cursor: str | None
+
+
 def operator_router(serving: Serving) -> APIRouter:
     router = APIRouter(tags=["installation"])
 
     @router.get("/api/prices", responses=refusals())
     async def read_prices(
-        request: Request, _: Installer, currency: Annotated[str, Query(pattern="^[A-Z]{3}$")] = "CHF"
+        request: Request,
+        _: Installer,
+        currency: Annotated[str, Query(pattern="^[A-Z]{3}$")] = "CHF",
+        cursor: Annotated[str | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> PricesAnswer:
-        """What each model costs in a currency that mandates are kept in, before a mandate's own markup."""
-        return PricesAnswer(currency=currency, prices=list(_prices(serving.configuration, currency)))
+        """What each model costs in a currency that mandates are kept in, before a mandate's own markup; by name."""
+        served = sorted(served_models(serving.configuration).items())
+        page = page_by_name(served, limit, cursor, lambda each: each[0])
+        prices = list(_prices(serving.configuration, page.items, currency))
+        return PricesAnswer(currency=currency, prices=prices, next_cursor=page.next_cursor)
 
     @router.get("/api/upstreams", responses=refusals())
-    async def read_upstreams(request: Request, _: Installer) -> list[UpstreamAnswer]:
-        """The providers as configured, without their keys, and how they are doing."""
-        return list(_upstreams(serving))
+    async def read_upstreams(
+        request: Request,
+        _: Installer,
+        cursor: Annotated[str | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> UpstreamPage:
+        """The providers in the order of the configuration, without their keys, and how they are doing."""
+        page = page_by_name(list(serving.configuration.upstreams), limit, cursor, lambda each: each.settings.name)
+        return UpstreamPage(upstreams=list(_upstreams(serving, page.items)), next_cursor=page.next_cursor)
 
     return router
 
 
-def _prices(configuration: Configuration, currency: str) -> Iterator[PriceAnswer]:
+def _prices(
+    configuration: Configuration, served: Sequence[tuple[str, Upstream]], currency: str
+) -> Iterator[PriceAnswer]:
     now = datetime.now(UTC)
-    for model, upstream in sorted(served_models(configuration).items()):
+    for model, upstream in served:
         bare = PriceAnswer(model=model, upstream=upstream.name, currency=currency)
         try:
             found = configuration.catalogue.price(model, upstream.settings.base_url, now, currency=currency).price
@@ -120,9 +143,9 @@ def _per_million(price: PriceUsed, kind: RateKind) -> str | None:
     return f"{amount.normalize():f}"
 
 
-def _upstreams(serving: Serving) -> Iterator[UpstreamAnswer]:
+def _upstreams(serving: Serving, listed: Sequence[Upstream]) -> Iterator[UpstreamAnswer]:
     now = serving.health.now()
-    for upstream in serving.configuration.upstreams:
+    for upstream in listed:
         settings = upstream.settings
         circuit = serving.health.of(settings.name, settings.base_url)
         is_open = circuit.state.value == "open"

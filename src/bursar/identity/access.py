@@ -52,6 +52,7 @@ class Action(StrEnum):
     READ_OPERATOR_AUDIT = "read the installation's audit log"
     READ_INSTALLATION = "see prices and upstreams as configured"
     VERIFY_BOOKS = "have the books verified"
+    READ_ALERTS = "see what operators are told"
     READ_OPERATORS = "list the installation's operators"
     CHANGE_OPERATORS = "add and remove operators"
     USE_WORKSPACE = "work in the workspace: one's own threads, documents and runs"
@@ -103,6 +104,7 @@ MAY: Final[Mapping[Action, Mapping[Rank, Reach]]] = {
     Action.READ_OPERATOR_AUDIT: _OPERATOR,
     Action.READ_INSTALLATION: _OPERATOR,
     Action.VERIFY_BOOKS: _OPERATOR,
+    Action.READ_ALERTS: _OPERATOR,
     Action.READ_OPERATORS: _OPERATOR,
     Action.CHANGE_OPERATORS: _OPERATOR,
     Action.USE_WORKSPACE: _PEOPLE_OWN,

@@ -8,6 +8,7 @@ from bursar.foundation.secrets import Secrets
 from bursar.notices import routes_overview, routes_people, routes_wishes
 from bursar.notices.live.hub import LiveHub
 from bursar.notices.live.routes import live_router
+from bursar.notices.operators import routes as operator_alerts
 from bursar.notices.routes_channels import channel_router
 from bursar.notices.routes_unsubscribe import unsubscribe_router
 from bursar.notices.routes_webhooks import webhook_router
@@ -20,6 +21,7 @@ def notice_routers(secrets: Secrets, public_url: str, hub: LiveHub) -> tuple[API
         routes_wishes.router,
         routes_people.router,
         routes_overview.router,
+        operator_alerts.router,
         live_router(hub),
         webhook_router(secrets),
         channel_router(secrets),

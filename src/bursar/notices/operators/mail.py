@@ -50,8 +50,13 @@ def render_alerts(alerts: Sequence[OperatorAlert], language: str, *, url: str, t
     )
 
 
+def title_of(alert: OperatorAlert, language: Language) -> str:
+    """What it is about, in one sentence."""
+    return CATALOGUES[language][f"operator.{alert.kind}"].format(subject=quotable(alert.subject))
+
+
 def _row(alert: OperatorAlert, language: Language, time_zone: str) -> tuple[str, str]:
-    label = CATALOGUES[language][f"operator.{alert.kind}"].format(subject=quotable(alert.subject))
+    label = title_of(alert, language)
     said = plural(language, "operator.times", alert.new_count).format(
         count=number(alert.new_count, language),
         since=_time((alert.told_at if alert.told_count else None) or alert.since, time_zone, language),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from bursar.foundation.ids import new_id
+from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.notices.operators.rules import COOLDOWN, Happened, OperatorAlert, OperatorKind
 
 if TYPE_CHECKING:
@@ -47,12 +48,22 @@ _TOLD: Final = """
      WHERE operator_alert.claim_id = $1 AND operator_alert.kind = told.kind AND operator_alert.subject = told.subject
 """
 _AGAIN: Final = "UPDATE operator_alert SET next_attempt_at = $2, claim_id = NULL WHERE claim_id = $1"
+_LIST: Final = """
+    SELECT alert_id, kind, subject, since, last_at, count, facts, told_at, told_count FROM operator_alert
+     WHERE ($1::text IS NULL OR kind = $1) AND ($2::timestamptz IS NULL OR (last_at, alert_id) < ($2, $3))
+     ORDER BY last_at DESC, alert_id DESC LIMIT $4
+"""
 _OVERDUE: Final = "SELECT count(*) FROM hold WHERE state = 'PENDING' AND expires_at < $1::timestamptz - $2::interval"
 _TURN: Final = """
     INSERT INTO operator_chore (name, ran_at) VALUES ($1, $2)
         ON CONFLICT (name) DO UPDATE SET ran_at = EXCLUDED.ran_at WHERE operator_chore.ran_at <= $2 - $3::interval
     RETURNING name
 """
+
+
+class Listed(NamedTuple):
+    alert_id: UUID
+    alert: OperatorAlert
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,15 @@ async def told(pool: Pool, claim: Claim, at: datetime) -> None:
 async def try_again(pool: Pool, claim: Claim, at: datetime) -> None:
     """Nobody could be told: due again then."""
     await pool.execute(_AGAIN, claim.claim_id, at)
+
+
+async def list_alerts(
+    pool: Pool, *, kind: OperatorKind | None = None, cursor: str | None = None, limit: int = 100
+) -> Page[Listed]:
+    """What happened last comes first. Raises a 422 `Problem` for a cursor that is none."""
+    rows = await pool.fetch(_LIST, kind, *cursor_parts(cursor), limit + 1)
+    found = [Listed(row["alert_id"], _alert(row)) for row in rows]
+    return page_of(found, limit, lambda each: (each.alert.last_at, each.alert_id))
 
 
 async def overdue_holds(pool: Pool, at: datetime, grace: timedelta) -> int:
