@@ -29,28 +29,24 @@ export function App() {
 }
 
 function usePages(session: Session) {
-  const { mandate } = useChosenMandate();
-  return { mandate, pages: ROUTES.filter((page) => page.isFor(session, mandate)) };
+  const { mandate, isComing } = useChosenMandate();
+  return { mandate, isComing, pages: ROUTES.filter((page) => page.isFor(session, mandate)) };
 }
 
 function Pages() {
-  const { mandate, pages } = usePages(useSession());
+  const { mandate, isComing, pages } = usePages(useSession());
   return (
     <Frame pages={pages} bell={mandate !== null && <Bell />}>
       <Suspense fallback={<Waiting />}>
         <Switch>
-          <Route path="/">
-            <Front first={pages[0]?.path} />
-          </Route>
+          <Route path="/">{isComing ? <Waiting /> : <Front first={pages[0]?.path} />}</Route>
           {pages.map(({ path, Content }) => (
             <Route key={path} path={`${path}/*?`}>
               {/* Another mandate is another page: nothing of the one before stays in its forms. */}
               <Content key={mandate?.id ?? ''} />
             </Route>
           ))}
-          <Route>
-            <NotFound />
-          </Route>
+          <Route>{isComing ? <Waiting /> : <NotFound />}</Route>
         </Switch>
       </Suspense>
     </Frame>

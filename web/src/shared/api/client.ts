@@ -40,6 +40,18 @@ const ours: Middleware = {
 export const api = createClient<paths>({ credentials: 'same-origin' });
 api.use(ours);
 
+/** What a change may be based on: `tag` goes back as `If-Match`, and what is newer meanwhile is a 412. */
+export interface Tagged<Data> {
+  readonly data: Data;
+  readonly tag: string;
+}
+
+/** What a call answered, with its version. Throws `ApiProblem` for everything that is not a success. */
+export async function taggedAnswer<Data>(call: Promise<{ data?: Data; response: Response }>): Promise<Tagged<Data>> {
+  const { data, response } = await call;
+  return { data: data as Data, tag: response.headers.get('etag') ?? '*' };
+}
+
 /** What a call answered. Throws `ApiProblem` for everything that is not a success. */
 export async function answer<Data>(call: Promise<{ data?: Data }>): Promise<Data> {
   const { data } = await call;

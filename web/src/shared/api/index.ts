@@ -1,3 +1,3 @@
-export { answer, api, ownHeaders } from './client.ts';
+export { answer, api, ownHeaders, type Tagged, taggedAnswer } from './client.ts';
 export { ApiProblem, problemOf } from './problem.ts';
 export type * from './schema.ts';

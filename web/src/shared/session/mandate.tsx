@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { answer, api } from '../api/index.ts';
 import { type Session, useSession } from './session.ts';
@@ -19,26 +19,29 @@ interface Chosen {
   readonly mandate: Membership | null;
   readonly mandates: readonly Membership[];
   readonly choose: (mandateId: string) => void;
+  /** Whether the one that the address names is still being read. */
+  readonly isComing: boolean;
 }
 
 const STORED = 'bursar.mandate';
 const ChosenMandate = createContext<Chosen | null>(null);
 
-/** Operators who are members nowhere look at the mandate that the address names (`?mandate=`). */
-function useMandates(session: Session, wanted: string | null): readonly Membership[] {
+/** Operators look at any mandate: the one that the address names (`?mandate=`), or looked at last. */
+function useMandates(session: Session, wanted: string | null) {
   const isForeign = session.operator && wanted !== null && !session.mandates.some((each) => each.id === wanted);
   const foreign = useQuery({
     queryKey: ['mandate', wanted],
     enabled: isForeign,
     queryFn: () => answer(api.GET('/api/mandates/{mandateId}', { params: { path: { mandateId: wanted ?? '' } } })),
   });
-  return useMemo(
-    () => [
+  const mandates = useMemo(
+    (): readonly Membership[] => [
       ...session.mandates,
       ...(isForeign && foreign.data ? [{ ...foreign.data, role: 'operator' as const, userId: null }] : []),
     ],
     [session.mandates, isForeign, foreign.data],
   );
+  return { mandates, isComing: foreign.isLoading };
 }
 
 /** Chooses the mandate that the pages are about: of the address, else the last one, else the first. */
@@ -47,7 +50,7 @@ export function MandateProvider({ children }: { children: ReactNode }) {
   const [search, setSearch] = useSearchParams();
   const [stored, setStored] = useState(() => localStorage.getItem(STORED));
   const wanted = search.get('mandate');
-  const mandates = useMandates(session, wanted ?? (session.mandates.length === 0 ? stored : null));
+  const { mandates, isComing } = useMandates(session, wanted ?? stored);
   const choose = useCallback(
     (mandateId: string) => {
       localStorage.setItem(STORED, mandateId);
@@ -59,10 +62,17 @@ export function MandateProvider({ children }: { children: ReactNode }) {
     },
     [setSearch],
   );
+  // What the address names stays chosen on the pages that are opened from there.
+  const isKnown = mandates.some((each) => each.id === wanted);
+  useEffect(() => {
+    if (wanted === null || !isKnown) return;
+    localStorage.setItem(STORED, wanted);
+    setStored(wanted);
+  }, [wanted, isKnown]);
   const chosen = useMemo(() => {
     const byId = (id: string | null) => mandates.find((each) => each.id === id);
-    return { mandate: byId(wanted) ?? byId(stored) ?? mandates[0] ?? null, mandates, choose };
-  }, [mandates, wanted, stored, choose]);
+    return { mandate: byId(wanted) ?? byId(stored) ?? mandates[0] ?? null, mandates, choose, isComing };
+  }, [mandates, wanted, stored, choose, isComing]);
   return <ChosenMandate value={chosen}>{children}</ChosenMandate>;
 }
 
