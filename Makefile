@@ -1,4 +1,5 @@
-# Everything runs in .venv, which is made on first use and only made again when pyproject.toml changes.
+# Everything runs in .venv, which is made on first use. It is brought up to date when pyproject.toml or what the web pages
+# are made from changes; hatch_build.py then builds the pages again.
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	$(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
@@ -8,6 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 WORKERS ?= 2
 ARGS ?=
 BENCHES ?=
+NPM := $(BIN)/python hatch_build.py npm
+SOURCES := pyproject.toml hatch_build.py $(shell find web -name node_modules -prune -o -name dist -prune -o -name tests -prune \
+	-o -type f ! -name '*.test.ts' ! -name '*.test.tsx' ! -name openapi.json ! -name '* *' -print)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench simulate dev docs clean
@@ -21,12 +25,13 @@ run: $(VENV)/.installed ## Install what is missing and serve the demo on http://
 test: $(VENV)/.installed-dev ## Install what is missing and run every test (WORKERS=2, ARGS="-k name")
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not simulate" $(ARGS)
 
-check: $(VENV)/.installed-dev ## Formatting, lint, types, import contracts, lengths of files and functions
+check: $(VENV)/.installed-dev ## Formatting, lint, types, import contracts, lengths of files and functions; the same for web/
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 0 --durations=0 --durations-min=5 tests/architecture
+	$(NPM) run --silent check
 
 bench: $(VENV)/.installed-dev ## Run the benchmarks side by side and write docs/benchmarks.md (BENCHES="ledger peers")
 	$(BIN)/python -m bench --arguments="$(ARGS)" $(BENCHES)
@@ -53,10 +58,10 @@ $(VENV)/bin/python:
 		|| { echo "$(PYTHON) has no ensurepip: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-dev: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
 	@touch $(VENV)/.installed $@

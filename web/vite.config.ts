@@ -1,11 +1,12 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { precompress } from './precompress.ts';
 
 /** Where `bursar serve --demo` listens, for `npm run dev`. */
 const SERVER = 'http://127.0.0.1:8402';
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), precompress()],
   // The server puts a new nonce in its place whenever it hands out the document.
   html: { cspNonce: 'BURSAR_CSP_NONCE' },
   build: {

@@ -1,6 +1,7 @@
 """Composes everything: the only file that knows all rooms. One worker's life, from open pools to drained calls.
 
-The hot path is plain ASGI; management and the rest is FastAPI in the same callable, told apart by path.
+The hot path is plain ASGI; the web pages and, for management and the rest, FastAPI are in the same callable, told apart
+by path.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ from bursar.notices.pruning import notice_chores
 from bursar.notices.rider import NoticeRider
 from bursar.notices.routes import notice_routers
 from bursar.notices.telling import running_notices
+from bursar.webpages.bundle import read_bundle
+from bursar.webpages.site import Site
 from bursar.workspace.routes import BODY_LIMITS as WORKSPACE_BODY_LIMITS
 from bursar.workspace.routes import router as workspace_router
 from bursar.workspace.runs import Runs
@@ -155,7 +158,8 @@ async def running_parts(
         runs = await _start_workspace(api, database, gateway, secrets, metrics, life)
         shared = await _share(metrics, place or Place(), life)
         _add_probes(api, database, Exposition(shared, DatabaseSample(database.ledger_pool)))
-        yield Worker(dispatcher(gateway, behind_proxies(api, settings)), database, ledger, gateway, live, runs)
+        rest = Site(read_bundle(), cast(Any, behind_proxies(api, settings)))
+        yield Worker(dispatcher(gateway, cast(AsgiApp, rest)), database, ledger, gateway, live, runs)
 
 
 def management_api(wiring: Wiring, secrets: Secrets, live: LiveHub, serving: Serving) -> FastAPI:
@@ -294,8 +298,8 @@ def _add_probes(api: FastAPI, database: Database, exposition: Exposition) -> Non
         api.add_route(path, probe, methods=["GET"], include_in_schema=False)
 
 
-def dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
-    """Gateway routes by an exact look-up, others below `/v1/` answered in their shape, the rest to the framework."""
+def dispatcher(gateway: Gateway, rest: AsgiApp) -> AsgiApp:
+    """Gateway routes by an exact look-up, others below `/v1/` answered in their shape; pages, then the framework."""
     routes = {(route.method, route.path): route.app for route in gateway_routes(gateway)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -307,6 +311,6 @@ def dispatcher(gateway: Gateway, api: AsgiApp) -> AsgiApp:
             if scope["path"].startswith("/v1/"):
                 await unmatched(scope, receive, send)
                 return
-        await api(scope, receive, send)
+        await rest(scope, receive, send)
 
     return app
