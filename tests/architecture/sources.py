@@ -14,7 +14,7 @@ _SKIPPED = {"node_modules", "dist", "build", "__pycache__", ".venv"}
 def files(*suffixes: str, below: tuple[str, ...] = ("src", "tests", "bench", "web")) -> Iterator[Path]:
     for folder in below:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in suffixes and path.is_file() and not _SKIPPED.intersection(path.parts):
+            if path.suffix in suffixes and path.is_file() and not _SKIPPED.intersection(path.relative_to(ROOT).parts):
                 yield path
 
 
