@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 from bursar.notices.asking import ask, decide
 from bursar.notices.reading import Inbox
 from bursar.notices.routes_people import events
+from bursar.notices.unsubscribing import UnsubscribeLinks, unsubscribe
 from tests.notices.mail_host import MailHost
 from tests.notices.money_side import MoneySide
 from tests.notices.worker import worker
-from tests.support.management import Api, assert_problem
+from tests.support.management import PUBLIC_URL, SECRETS, Api, assert_problem
 
 A = "finance@example.org"
 
@@ -124,6 +126,62 @@ async def test_what_is_decided_before_the_mail_went_out_is_not_told(money: Money
     await worker(money, mail_host).work_once()
     assert mail_host.received == []
     assert [(each["kind"], each["user_id"]) for each in await money.inbox(mandate_id)] == [("TOP_UP_APPROVED", anna)]
+
+
+async def decided(money: MoneySide, mandate_id: UUID, user_id: UUID, *, approve: bool = True) -> None:
+    pool = money.database.ledger_pool
+    asked = await ask(pool, mandate_id, user_id, "One", money.clock.at)
+    await decide(pool, mandate_id, asked.request_id, approve=approve, actor="test", at=money.clock.at)
+
+
+async def test_whoever_asked_hears_by_mail_in_their_own_language(
+    api: Api, money: MoneySide, mail_host: MailHost
+) -> None:
+    mandate_id = await money.mandate(language="de")
+    mandate = f"/api/mandates/{mandate_id}"
+    claire, dario = [
+        UUID(await api.user(mandate, name, language=language)) for name, language in (("claire", "fr"), ("dario", "it"))
+    ]
+    nobody = await money.person(mandate_id, "Without an address")
+    await decided(money, mandate_id, claire)
+    await decided(money, mandate_id, dario, approve=False)
+    await decided(money, mandate_id, nobody)
+    links = UnsubscribeLinks(SECRETS, PUBLIC_URL)
+    await worker(money, mail_host, links=links).work_once()
+    mails = {each.recipient: each.message for each in mail_host.received}
+    assert mails.keys() == {"claire@example.com", "dario@example.com"}
+    assert "Votre demande a été acceptée" in mails["claire@example.com"]["Subject"]
+    body = mails["claire@example.com"].get_body(("plain",))
+    assert body is not None
+    assert "Demandé le : 23 novembre 2026" in body.get_content().replace("\xa0", " ")
+    assert "votre propre utilisation" in body.get_content()
+    assert "La sua richiesta è stata respinta" in mails["dario@example.com"]["Subject"]
+    assert await money.states(mandate_id, "TOP_UP_APPROVED") == ["claire@example.com SENT"]
+
+
+async def test_whoever_wants_no_more_mails_hears_in_the_application_only(
+    api: Api, money: MoneySide, mail_host: MailHost
+) -> None:
+    mandate_id = await money.mandate()
+    anna = UUID(await api.user(f"/api/mandates/{mandate_id}", "anna"))
+    await unsubscribe(money.database.ledger_pool, mandate_id, "anna@example.com")
+    await decided(money, mandate_id, anna)
+    await worker(money, mail_host).work_once()
+    assert mail_host.received == []
+    assert [each["kind"] for each in await money.inbox(mandate_id)] == ["TOP_UP_APPROVED"]
+
+
+async def test_what_a_server_does_not_take_now_is_told_later(api: Api, money: MoneySide, mail_host: MailHost) -> None:
+    mandate_id = await money.mandate()
+    anna = UUID(await api.user(f"/api/mandates/{mandate_id}", "anna"))
+    delivery = worker(money, mail_host)
+    mail_host.refuse_data["*"] = "554 5.7.1 policy"
+    await decided(money, mandate_id, anna)
+    await delivery.work_once()
+    mail_host.refuse_data.clear()
+    money.clock.pass_by(minutes=5)
+    await delivery.work_once()
+    assert await money.states(mandate_id, "TOP_UP_APPROVED") == ["anna@example.com SENT"]
 
 
 async def test_asking_over_http(api: Api, money: MoneySide) -> None:

@@ -1,6 +1,7 @@
 """Users who were refused ask for a top-up: finance gets one notice that collects all requests, and decides each.
 
-One open request per user: asking again changes its reason. Whoever asked hears in the application what came of it.
+One open request per user: asking again changes its reason. Whoever asked hears what came of it, in the application and
+by mail.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ from bursar.foundation.ids import new_id
 from bursar.foundation.origin import SETTING, TELL_ORIGIN, origin_text
 from bursar.identity.pages import Page, cursor_parts, page_of
 from bursar.notices import inbox, store
+from bursar.notices.figures import Figures
 from bursar.notices.inbox import Item
-from bursar.notices.kinds import TOP_UP_REQUESTED
+from bursar.notices.kinds import TOP_UP_APPROVED, TOP_UP_DECLINED, TOP_UP_REQUESTED, NoticeKind
 from bursar.notices.rider import apply
 from bursar.notices.rules import Refused, Verdict, funded, opens_at, refused
 from bursar.notices.store import AlertKey
 
 if TYPE_CHECKING:
     from asyncpg import Pool
-
-APPROVED: Final = "TOP_UP_APPROVED"
-DECLINED: Final = "TOP_UP_DECLINED"
 
 _ASK: Final = """
     INSERT INTO top_up_request (mandate_id, request_id, user_id, reason, created_at)
@@ -45,6 +44,17 @@ _LIST: Final = """
      WHERE mandate_id = $1 AND ($2::uuid IS NULL OR asked.user_id = $2) AND ($3::text IS NULL OR state = $3)
        AND ($4::timestamptz IS NULL OR (asked.created_at, request_id) < ($4, $5))
      ORDER BY asked.created_at DESC, request_id DESC LIMIT $6
+"""
+# To the person's own address, unless it is dead or wants no more.
+_TELL: Final = """
+    INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
+                        next_attempt_at, created_at, updated_at)
+    SELECT $1, $2, $3, $1, $2, $2, 'email', asker.email, $5, $6, $6, $6 FROM app_user AS asker
+     WHERE asker.mandate_id = $1 AND asker.user_id = $4 AND asker.deleted_at IS NULL AND asker.email IS NOT NULL
+       AND NOT EXISTS (SELECT FROM recipient_state AS gone WHERE gone.mandate_id = $1 AND gone.channel = 'email'
+                          AND gone.address = asker.email)
+        ON CONFLICT (mandate_id, kind, account_id, recipient) WHERE state = 'QUEUED'
+        DO UPDATE SET payload = EXCLUDED.payload, updated_at = EXCLUDED.updated_at
 """
 _ANY_OPEN: Final = "SELECT EXISTS (SELECT FROM top_up_request WHERE mandate_id = $1 AND state = 'OPEN')"
 
@@ -101,15 +111,20 @@ async def decide(
         if row is None:
             return None
         request = TopUpRequest(**dict(row))
-        told = Item(
-            mandate_id, APPROVED if approve else DECLINED, mandate_id,
-            {"requestId": str(request_id), "reason": request.reason}, request.user_id,
-        )  # fmt: skip
-        await inbox.put(connection, [told], moment)
+        await _tell(connection, mandate_id, request, TOP_UP_APPROVED if approve else TOP_UP_DECLINED, moment)
         if watched is not None and watched.exists and not await connection.fetchval(_ANY_OPEN, mandate_id):
             step = funded(watched.alert, moment)
             await apply(connection, [step], [key] if step.verdict is Verdict.RESOLVED else [], moment)
     return request
+
+
+async def _tell(
+    connection: Connection, mandate_id: UUID, request: TopUpRequest, kind: NoticeKind, moment: datetime
+) -> None:
+    content = {"requestId": str(request.request_id), "reason": request.reason}
+    await inbox.put(connection, [Item(mandate_id, kind.name, mandate_id, content, request.user_id)], moment)
+    figures = Figures(request.created_at, 0, 0, 0, 0, request.user_id, None, {"own": True})
+    await connection.execute(_TELL, mandate_id, new_id(), kind.name, request.user_id, figures.to_json(), moment)
 
 
 async def list_requests(

@@ -25,7 +25,7 @@ from bursar.notices.channels import Channel, ChannelUnreachable, Letter, Outcome
 from bursar.notices.counting import CountedChannel
 from bursar.notices.event import event_of
 from bursar.notices.followup import look_again, resolve_ended
-from bursar.notices.kinds import FUNDED_AGAIN
+from bursar.notices.kinds import TOLD_ONCE
 from bursar.notices.levels import still_so
 from bursar.notices.mail import render
 from bursar.notices.outbox import Claimed, Ended
@@ -233,8 +233,8 @@ class Delivery:
     @staticmethod
     def _ended(row: Claimed, outcome: Outcome) -> Ended:
         detail = _storable(outcome.detail)
-        # Bad news is told anew when its slot is given back; good news has no second chance but this one.
-        again = outcome.verdict is Verdict.FAILED and row.kind == FUNDED_AGAIN.name
+        # Bad news is told anew when its slot is given back; the rest has no second chance but this one.
+        again = outcome.verdict is Verdict.FAILED and row.kind in TOLD_ONCE
         if outcome.verdict is Verdict.LATER or again:
             if gives_up(row.updated_at, row.claimed_at):
                 return Ended(row, "FAILED", error=detail)

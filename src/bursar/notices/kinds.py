@@ -20,6 +20,8 @@ class Trigger(StrEnum):
     """A figure in the database has crossed a line: looked at every few seconds."""
     REQUEST = "REQUEST"
     """Somebody asks for it."""
+    DECISION = "DECISION"
+    """Somebody has decided a request."""
     MONEY_BACK = "MONEY_BACK"
     """A shortage has ended of which somebody was told."""
 
@@ -33,6 +35,8 @@ class Audience(StrEnum):
     """Whoever the limit is on: a user, a key's user; finance for a mandate's or a model's."""
     TOLD = "TOLD"
     """Whoever was told of the shortage; in the application the users who were refused."""
+    ASKER = "ASKER"
+    """Whoever asked, in their own language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,12 @@ CREDIT_EXPIRING: Final = NoticeKind(
 TOP_UP_REQUESTED: Final = NoticeKind(
     "TOP_UP_REQUESTED", "asked", Trigger.REQUEST, Audience.FINANCE, repeats=True, ends="the last request being decided"
 )
+TOP_UP_APPROVED: Final = NoticeKind(
+    "TOP_UP_APPROVED", "approved", Trigger.DECISION, Audience.ASKER, repeats=False, ends="being told"
+)
+TOP_UP_DECLINED: Final = NoticeKind(
+    "TOP_UP_DECLINED", "declined", Trigger.DECISION, Audience.ASKER, repeats=False, ends="being told"
+)
 TEST: Final = NoticeKind("TEST", "test", Trigger.REQUEST, Audience.TOLD, repeats=False, ends="being told")
 
 KINDS: Final[Mapping[str, NoticeKind]] = {
@@ -102,7 +112,11 @@ KINDS: Final[Mapping[str, NoticeKind]] = {
         LIMIT_REACHED,
         CREDIT_EXPIRING,
         TOP_UP_REQUESTED,
+        TOP_UP_APPROVED,
+        TOP_UP_DECLINED,
         TEST,
     )
 }
+TOLD_ONCE: Final = frozenset({FUNDED_AGAIN.name, TOP_UP_APPROVED.name, TOP_UP_DECLINED.name})
+"""What has no second occasion: nothing will happen by which it would be told anew."""
 REFUSAL_KINDS: Final = tuple(kind for kind in KINDS.values() if kind.reasons)

@@ -104,7 +104,12 @@ _CLAIM: Final = """
         RETURNING notice.*
     )
     SELECT taken.*, mandate.name AS mandate_name, mandate.currency, mandate.time_zone, mandate.status,
-           coalesce(terms.language, mandate.language) AS language,
+           coalesce((SELECT reader.language FROM app_user AS reader
+                      WHERE reader.mandate_id = taken.mandate_id AND reader.email = taken.recipient
+                        AND reader.deleted_at IS NULL
+                        AND (taken.kind IN ('TOP_UP_APPROVED', 'TOP_UP_DECLINED')
+                             OR taken.recipient <> ALL (terms.notify_emails))
+                      ORDER BY reader.user_id LIMIT 1), terms.language, mandate.language) AS language,
            terms.billing_model, coalesce(terms.notify_cooldown_seconds, 3600) AS cooldown_seconds,
            CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS credit_limit_nanos,
            CASE WHEN taken.channel IN ('webhook', 'messaging')

@@ -14,9 +14,9 @@ from bursar.billing.texts import choose_language, quotable
 from bursar.foundation.database import Database
 from bursar.identity.pages import cursor_parts, make_cursor
 from bursar.identity.principal import MandateFacts, Person
-from bursar.notices.asking import APPROVED, DECLINED
 from bursar.notices.catalogues import CATALOGUES
 from bursar.notices.figures import Figures
+from bursar.notices.kinds import TOP_UP_APPROVED, TOP_UP_DECLINED
 from bursar.notices.mail import sheet_of
 from bursar.notices.webhooks import DISABLED
 from bursar.notices.wording import MailFacts
@@ -40,7 +40,11 @@ _READ: Final = """
      WHERE mandate_id = $1 AND user_id = $2 AND ($3::uuid IS NULL OR item_id = $3) AND read_at IS NULL
     RETURNING item_id
 """
-_DECISIONS: Final = {APPROVED: "approved", DECLINED: "declined", DISABLED: "disabled"}
+_DECISIONS: Final = {
+    TOP_UP_APPROVED.name: ("approved.event", "approved.lead.pool"),
+    TOP_UP_DECLINED.name: ("declined.event", "declined.lead.pool"),
+    DISABLED: ("disabled.event", "disabled.lead"),
+}
 NO_ID: Final = UUID(int=0)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -115,9 +119,9 @@ class Inbox:
         mandate = self.mandate
         language = choose_language(None, self.person.language, mandate.language)
         if row["kind"] in _DECISIONS:
-            texts, prefix = CATALOGUES[language], _DECISIONS[row["kind"]]
+            event, lead = (CATALOGUES[language][key] for key in _DECISIONS[row["kind"]])
             url = quotable(str(row["payload"].get("url", "")), 200)
-            return texts[f"{prefix}.event"], texts[f"{prefix}.lead"].format(mandate=quotable(mandate.name), url=url)
+            return event, lead.format(mandate=quotable(mandate.name), url=url)
         facts = MailFacts(
             kind=row["kind"],
             language=language,

@@ -27,6 +27,8 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
     "LIMIT_NEAR": _CAP,
     "CREDIT_EXPIRING": {"expiresAt": "2026-11-30T23:59:00+00:00", "count": 2},
     "LIMIT_REACHED": {**_CAP, "percent": 100},
+    "TOP_UP_APPROVED": {"own": True},
+    "TOP_UP_DECLINED": {"own": True},
 }
 _LEFT: Final = {"EXHAUSTED": 4_100_000, "LIMIT_REACHED": 0}
 _NEEDED: Final = {"EXHAUSTED": 12_000_000}

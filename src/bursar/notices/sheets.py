@@ -126,6 +126,11 @@ def _asked(facts: MailFacts, language: Language) -> Said:
     return {"people": plural(language, "asked.people", count).format(count=number(count, language))}, rows
 
 
+def _decided(facts: MailFacts, language: Language) -> Said:
+    asked = format_time(facts.figures.since, facts.time_zone, language)
+    return {}, ((CATALOGUES[language]["label.asked"], asked),)
+
+
 def _test(facts: MailFacts, language: Language) -> Said:
     return {}, ()
 
@@ -142,6 +147,18 @@ _FIGURES: Final[Mapping[str, Callable[[MailFacts, Language], Said]]] = {
     "LIMIT_REACHED": _cap,
     "CREDIT_EXPIRING": _expiring,
     "TOP_UP_REQUESTED": _asked,
+    "TOP_UP_APPROVED": _decided,
+    "TOP_UP_DECLINED": _decided,
     "TEST": _test,
 }
-_OF_THE_MANDATE: Final = frozenset({"LIMIT_NEAR", "LIMIT_REACHED", "CREDIT_EXPIRING", "TOP_UP_REQUESTED", "TEST"})
+_OF_THE_MANDATE: Final = frozenset(
+    {
+        "LIMIT_NEAR",
+        "LIMIT_REACHED",
+        "CREDIT_EXPIRING",
+        "TOP_UP_REQUESTED",
+        "TOP_UP_APPROVED",
+        "TOP_UP_DECLINED",
+        "TEST",
+    }
+)
