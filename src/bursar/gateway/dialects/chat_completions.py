@@ -20,13 +20,11 @@ from bursar.gateway.dialects.chat_content import Content, content_bound, read_co
 from bursar.gateway.dialects.members import (
     ABSENT,
     Members,
-    NotAnObject,
     is_given,
-    read_members,
     read_value,
     write_members,
 )
-from bursar.gateway.dialects.request_json import may_spell_anything
+from bursar.gateway.dialects.request_json import read_json
 from bursar.gateway.dialects.seam import (
     CallRequest,
     Dialect,
@@ -92,10 +90,6 @@ FIELDS: Final[Mapping[str, FieldRule]] = {
 _KNOWN: Final = frozenset(FIELDS)
 _TEXTS: Final = tuple(name for name, rule in FIELDS.items() if rule == "text")
 
-FREE_MODERATION: Final = "omni-moderation"
-"""OpenAI, "Moderation": "the moderation endpoint is free to use"; other moderation models are not known to be."""
-
-NO_THINKING: Final = "none"
 
 ALWAYS_SEARCHES: Final = re.compile(r"search-(preview|api)")
 """OpenAI, "Web search": these models search before they answer, whether the request speaks of it or not."""
@@ -105,10 +99,6 @@ MODALITIES: Final = frozenset({"text", "audio", "image"})
 
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
-
-
-class _Moderation(msgspec.Struct):
-    model: str = ""
 
 
 class _Request(msgspec.Struct):
@@ -123,7 +113,7 @@ class _Request(msgspec.Struct):
     max_completion_tokens: int | None = None
     modalities: list[str] | None = None
     audio: dict[str, Any] | None = None
-    moderation: _Moderation | None = None
+    moderation: openai.Moderation | None = None
     reasoning_effort: str | None = None
     service_tier: str | None = None
     prediction: msgspec.Raw = ABSENT
@@ -134,18 +124,13 @@ class _Request(msgspec.Struct):
 _REQUEST: Final = msgspec.json.Decoder(_Request)
 
 
+def _read_parts(body: bytes) -> tuple[_Request, Content]:
+    request = _REQUEST.decode(body)
+    return request, read_content(request.messages, request.tools)
+
+
 def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
-    try:
-        members = read_members(body)
-        request = _REQUEST.decode(body)
-        content = read_content(request.messages, request.tools)
-    except NotAnObject as error:
-        raise invalid(None, f"The body is not a JSON object: {error}.") from None
-    except msgspec.ValidationError as error:
-        message, field = _explain(error)
-        raise invalid(field, message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"The body is not valid JSON: {error}.") from None
+    members, (request, content) = read_json(body, _read_parts)
     for name in members.keys() - _KNOWN - allowed_fields:
         raise feature_not_priced(name)
     _check(request, allowed_fields)
@@ -154,11 +139,12 @@ def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
     choices = 1 if request.n is None else request.n
     output_limit = max(limits, default=None)
     stream = bool(request.stream)
+    long_cache = openai.asks_for_long_cache(body, members)
     return CallRequest(
         model=request.model,
         stream=stream,
         members=members,
-        bounds=_Bounds(request, members, content, choices, output_limit, searches, _long_cache(body, members)),
+        bounds=_Bounds(request, members, content, choices, output_limit, searches, long_cache),
         usage_asked=bool(request.stream_options and request.stream_options.include_usage),
         output_limit=output_limit,
         choices=choices,
@@ -177,24 +163,7 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
     for modality in request.modalities or ():
         if modality not in MODALITIES:
             raise feature_not_priced("modalities", f"it is not known what '{modality[:100]}' costs")
-    moderation = request.moderation
-    if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
-        raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
-    if request.service_tier not in openai.KNOWN_TIERS and "service_tier" not in allowed_fields:
-        raise feature_not_priced("service_tier", "the price of this tier is not known")
-
-
-def _long_cache(body: bytes, members: Members) -> bool:
-    """Whether the request speaks of how long its prompt is kept cached: then the dearest rate for writing it counts."""
-    asked = "prompt_cache_options" in members or "prompt_cache_retention" in members
-    return asked or b'"prompt_cache_breakpoint"' in body or may_spell_anything(body)
-
-
-def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
-    """msgspec says "Expected `int`, got `str` - at `$.n`"; its last part names the field."""
-    problem, _, place = str(error).partition(" - at `$")
-    field = place.rstrip("`").lstrip(".") or None
-    return f"'{field}' is not valid: {problem}." if field else f"The request is not valid: {problem}.", field
+    openai.check_prices(request.service_tier, request.moderation, allowed_fields)
 
 
 class _Bounds(msgspec.Struct, frozen=True):
@@ -213,7 +182,7 @@ class _Bounds(msgspec.Struct, frozen=True):
         texts = [self.members[name] for name in _TEXTS if name in self.members]
         content = content_bound(self.content, texts, facts, exact=exact)
         sounds = request.audio is not None or "audio" in (request.modalities or ())
-        thinks = request.reasoning_effort not in (None, NO_THINKING)
+        thinks = request.reasoning_effort not in (None, openai.NO_THINKING)
         return RequestBound(
             text_tokens=content.text_tokens,
             image_tokens=content.image_tokens,

@@ -13,8 +13,8 @@ import msgspec
 
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.members import ABSENT, NotAnObject, first_byte, is_given, read_members, write_members
-from bursar.gateway.dialects.request_json import explain, text_bound
+from bursar.gateway.dialects.members import ABSENT, first_byte, is_given, write_members
+from bursar.gateway.dialects.request_json import read_json, text_bound
 from bursar.gateway.dialects.seam import (
     NO_USAGE,
     NOTHING_READ,
@@ -24,7 +24,6 @@ from bursar.gateway.dialects.seam import (
     GatewayFault,
     Reading,
     feature_not_priced,
-    invalid,
 )
 from bursar.gateway.sse import SseEvent
 from bursar.pricing.bounds import overhead_tokens
@@ -83,18 +82,13 @@ def _read_input(raw: msgspec.Raw) -> _Input:
     return _Input(len(items) if b"[" in kinds else 1, written.count(b",") + 1, None)
 
 
+def _read_parts(body: bytes) -> tuple[_Request, _Input]:
+    request = _REQUEST.decode(body)
+    return request, _read_input(request.input)
+
+
 def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
-    try:
-        members = read_members(body)
-        request = _REQUEST.decode(body)
-        given = _read_input(request.input)
-    except NotAnObject as error:
-        raise invalid(None, f"The body is not a JSON object: {error}.") from None
-    except msgspec.ValidationError as error:
-        message, field = explain(error)
-        raise invalid(field or "input", message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"The body is not valid JSON: {error}.") from None
+    members, (request, given) = read_json(body, _read_parts, main_field="input")
     for name in members:
         if name not in FIELDS and name not in allowed_fields:
             raise feature_not_priced(name)

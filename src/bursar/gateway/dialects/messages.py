@@ -17,16 +17,14 @@ from bursar.gateway.dialects import messages_errors as errors
 from bursar.gateway.dialects.members import (
     ABSENT,
     Members,
-    NotAnObject,
     is_given,
-    read_members,
     read_value,
     write_members,
 )
 from bursar.gateway.dialects.messages_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.messages_content import Content, content_bound, read_content
 from bursar.gateway.dialects.messages_tools import Tools, read_tools
-from bursar.gateway.dialects.request_json import explain, may_spell_anything
+from bursar.gateway.dialects.request_json import may_spell_anything, read_json
 from bursar.gateway.dialects.seam import CallRequest, Dialect, Edits, feature_not_priced, invalid
 from bursar.pricing.catalogue import ModelFacts
 from bursar.pricing.cost import CacheWrites, PriceFeatures, service_tiers_for
@@ -196,16 +194,7 @@ def read_checked(
     fields: Mapping[str, FieldRule] = FIELDS,
 ) -> tuple[Members, Any]:
     """The members of a body whose every member is known, and what `read_parts` makes of it. Raises `GatewayFault`."""
-    try:
-        members = read_members(body)
-        parts = read_parts(body)
-    except NotAnObject as error:
-        raise invalid(None, f"The body is not a JSON object: {error}.") from None
-    except msgspec.ValidationError as error:
-        message, field = explain(error)
-        raise invalid(field, message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"The body is not valid JSON: {error}.") from None
+    members, parts = read_json(body, read_parts)
     for name, raw in members.items():
         rule = fields.get(name)
         if name in allowed_fields:

@@ -1,4 +1,7 @@
-"""What the OpenAI dialects share: how errors look, how an upstream's errors are read, how usage is reported. Pure."""
+"""What the OpenAI dialects share. Pure.
+
+What of a request has no known price, how errors look, how an upstream's errors are read, how usage is reported.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from bursar.billing.problem import HttpRefusal
+from bursar.gateway.dialects.members import Members
+from bursar.gateway.dialects.request_json import may_spell_anything
 from bursar.gateway.dialects.seam import (
     JSON_TYPE,
     ErrorAnswer,
@@ -16,6 +21,7 @@ from bursar.gateway.dialects.seam import (
     Header,
     UpstreamError,
     UsageReport,
+    feature_not_priced,
 )
 from bursar.pricing.model import AbsurdUsage, Usage
 
@@ -42,6 +48,12 @@ ACCOUNT_CODES: Final = frozenset(
 KNOWN_TIERS: Final = frozenset({None, "auto", "default", "flex", "scale", "priority", "fast"})
 """Service tiers whose prices the catalogue knows; a new one may cost more."""
 
+FREE_MODERATION: Final = "omni-moderation"
+"""OpenAI, "Moderation": "the moderation endpoint is free to use"; other moderation models are not known to be."""
+
+NO_THINKING: Final = "none"
+"""`reasoning_effort` of a request that pays for no reasoning."""
+
 _ERROR_TYPES: Final[Mapping[int, str]] = {
     400: "invalid_request_error",
     401: "invalid_request_error",
@@ -52,6 +64,27 @@ _ERROR_TYPES: Final[Mapping[int, str]] = {
     429: "rate_limit_error",
 }
 """`error.type` by status; `server_error` for the rest."""
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+class Moderation(msgspec.Struct):
+    model: str = ""
+
+
+def check_prices(service_tier: str | None, moderation: Moderation | None, allowed_fields: frozenset[str]) -> None:
+    """Raises `GatewayFault` for a tier or a moderation whose price is not known, unless an operator lets it pass."""
+    if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
+        raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
+    if service_tier not in KNOWN_TIERS and "service_tier" not in allowed_fields:
+        raise feature_not_priced("service_tier", "the price of this tier is not known")
+
+
+def asks_for_long_cache(body: bytes, members: Members) -> bool:
+    """Whether the request speaks of how long its prompt is kept cached: then the dearest rate for writing it counts."""
+    asked = "prompt_cache_options" in members or "prompt_cache_retention" in members
+    return asked or b'"prompt_cache_breakpoint"' in body or may_spell_anything(body)
 
 
 # --- errors out ------------------------------------------------------------------------------------------------------

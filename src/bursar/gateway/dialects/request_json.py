@@ -7,18 +7,41 @@ strings in it. Base64 is neither: media are bounded by the providers' rules.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from bursar.gateway.dialects.members import Members, NotAnObject, read_members
+from bursar.gateway.dialects.seam import invalid
 from bursar.pricing.bounds import cheap_text_bound, exact_text_bound
 from bursar.pricing.families import Family
+
+Parts = TypeVar("Parts")
 
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
 _ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
+
+
+def read_json(
+    body: bytes, read_parts: Callable[[bytes], Parts], *, main_field: str | None = None
+) -> tuple[Members, Parts]:
+    """The members of a request, and what `read_parts` makes of it.
+
+    Raises `GatewayFault` for what is no JSON, no object, or not of the shape that is read; it names the field, which is
+    `main_field` where msgspec does not tell it.
+    """
+    try:
+        return read_members(body), read_parts(body)
+    except NotAnObject as error:
+        raise invalid(None, f"The body is not a JSON object: {error}.") from None
+    except msgspec.ValidationError as error:
+        message, field = explain(error)
+        raise invalid(field or main_field, message) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(None, f"The body is not valid JSON: {error}.") from None
 
 
 def may_spell_anything(body: bytes) -> bool:

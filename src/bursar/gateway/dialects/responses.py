@@ -15,9 +15,8 @@ import msgspec
 
 from bursar.billing.problem import HttpRefusal
 from bursar.gateway.dialects import openai
-from bursar.gateway.dialects.chat_completions import FREE_MODERATION, NO_THINKING
-from bursar.gateway.dialects.members import ABSENT, Members, NotAnObject, is_given, read_members, write_members
-from bursar.gateway.dialects.request_json import explain, may_spell_anything
+from bursar.gateway.dialects.members import ABSENT, Members, is_given, write_members
+from bursar.gateway.dialects.request_json import read_json
 from bursar.gateway.dialects.responses_answers import ONLY_OUTPUT, read_body, read_event
 from bursar.gateway.dialects.responses_content import Content, content_bound, read_content
 from bursar.gateway.dialects.responses_tools import Tools, read_tools
@@ -101,10 +100,6 @@ class _Reasoning(msgspec.Struct):
     mode: str | None = None
 
 
-class _Moderation(msgspec.Struct):
-    model: str = ""
-
-
 class _Request(msgspec.Struct):
     """What is read of a request; the rest is looked up in the table and passes as it is."""
 
@@ -116,7 +111,7 @@ class _Request(msgspec.Struct):
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
     reasoning: _Reasoning | None = None
-    moderation: _Moderation | None = None
+    moderation: openai.Moderation | None = None
     service_tier: str | None = None
 
 
@@ -124,19 +119,14 @@ _REQUEST: Final = msgspec.json.Decoder(_Request)
 _NOT_ASKED: Final = frozenset({b"null", b"false"})
 
 
+def _read_parts(body: bytes) -> tuple[_Request, Content, Tools]:
+    request = _REQUEST.decode(body)
+    content = read_content(request.input, request.instructions)
+    return request, content, read_tools([("tools", request.tools), *content.tools], request.max_tool_calls)
+
+
 def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
-    try:
-        members = read_members(body)
-        request = _REQUEST.decode(body)
-        content = read_content(request.input, request.instructions)
-        tools = read_tools([("tools", request.tools), *content.tools], request.max_tool_calls)
-    except NotAnObject as error:
-        raise invalid(None, f"The body is not a JSON object: {error}.") from None
-    except msgspec.ValidationError as error:
-        message, field = explain(error)
-        raise invalid(field, message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"The body is not valid JSON: {error}.") from None
+    members, (request, content, tools) = read_json(body, _read_parts)
     for name, raw in members.items():
         rule = FIELDS.get(name)
         if name in allowed_fields:
@@ -150,7 +140,7 @@ def _read_request(body: bytes, allowed_fields: frozenset[str]) -> CallRequest:
         model=request.model,
         stream=bool(request.stream),
         members=members,
-        bounds=_Bounds(request, members, content, tools, _long_cache(body, members)),
+        bounds=_Bounds(request, members, content, tools, openai.asks_for_long_cache(body, members)),
         usage_asked=True,
         output_limit=request.max_output_tokens,
         rounds=tools.rounds,
@@ -161,19 +151,9 @@ def _check(request: _Request, allowed_fields: frozenset[str]) -> None:
     for name, value in (("max_output_tokens", request.max_output_tokens), ("max_tool_calls", request.max_tool_calls)):
         if value is not None and value < 1:
             raise invalid(name, f"'{name}' must be at least 1.")
-    moderation = request.moderation
-    if moderation and not moderation.model.startswith(FREE_MODERATION) and "moderation" not in allowed_fields:
-        raise feature_not_priced("moderation", f"only {FREE_MODERATION} models are known to be free of charge")
-    if request.service_tier not in openai.KNOWN_TIERS and "service_tier" not in allowed_fields:
-        raise feature_not_priced("service_tier", "the price of this tier is not known")
+    openai.check_prices(request.service_tier, request.moderation, allowed_fields)
     if request.reasoning and request.reasoning.mode not in (None, STANDARD) and "reasoning" not in allowed_fields:
         raise feature_not_priced("reasoning", "this mode of reasoning may cost more than the price that is known")
-
-
-def _long_cache(body: bytes, members: Members) -> bool:
-    """Whether the request speaks of how long its prompt is kept cached: then the dearest rate for writing it counts."""
-    asked = "prompt_cache_options" in members or "prompt_cache_retention" in members
-    return asked or b'"prompt_cache_breakpoint"' in body or may_spell_anything(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +177,7 @@ class _Bounds:
         limit = request.max_output_tokens
         bound = content_bound(self.content, tools, texts, opaque, facts, limit, exact=exact)
         effort = request.reasoning.effort if request.reasoning is not None else None
-        thinks = effort not in (None, NO_THINKING) or self.content.may_think
+        thinks = effort not in (None, openai.NO_THINKING) or self.content.may_think
         return RequestBound(
             text_tokens=bound.text_tokens,
             image_tokens=bound.image_tokens,
