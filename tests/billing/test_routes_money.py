@@ -213,7 +213,12 @@ async def test_balances_have_the_pool_first_and_members_see_their_wallet_only(ap
     await api.top_up(mandate, "2", people["anna"][0])
     accounts = (await api.get(f"{mandate}/balance")).json()["accounts"]
     assert [(account["payer"], account["userName"]) for account in accounts] == [("pool", None), ("wallet", "Anna")]
-    own = (await api.get(f"{mandate}/balance", key=people["anna"][1])).json()["accounts"]
+    everybody = (await api.get(f"{mandate}/balance?withEmpty=true")).json()["accounts"]
+    assert {account["userName"]: account["posted"] for account in everybody[1:]} == {
+        "Anna": "2.000000000",
+        "Berta": "0.000000000",
+    }
+    own = (await api.get(f"{mandate}/balance?withEmpty=true", key=people["anna"][1])).json()["accounts"]
     assert [(account["userId"], account["available"]) for account in own] == [(people["anna"][0], "2.000000000")]
     empty = (await api.get(f"{mandate}/balance", key=people["berta"][1])).json()["accounts"]
     assert [(account["userId"], account["available"]) for account in empty] == [(people["berta"][0], "0.000000000")]

@@ -23,15 +23,17 @@ _POOL: Final = """
       LEFT JOIN account a ON a.mandate_id = m.mandate_id AND a.account_id = m.mandate_id
      WHERE m.mandate_id = $1"""
 
-# Wallets of those who have left are shown only while there is something in them.
+# Wallets of those who have left are shown only while there is something in them. A wallet's account is made when money
+# first comes in; `$4` is whether those are wanted that have none yet.
 _WALLETS: Final = """
-    SELECT a.account_id, a.credits_posted - a.debits_posted AS posted, a.debits_pending AS held, u.display_name
-      FROM account a
-      JOIN app_user u ON u.mandate_id = a.mandate_id AND u.user_id = a.account_id
-     WHERE a.mandate_id = $1 AND a.kind = 'wallet'
-       AND ($2::uuid IS NULL OR a.account_id > $2)
+    SELECT u.user_id, u.display_name,
+           coalesce(a.credits_posted - a.debits_posted, 0) AS posted, coalesce(a.debits_pending, 0) AS held
+      FROM app_user u
+      LEFT JOIN account a ON a.mandate_id = u.mandate_id AND a.account_id = u.user_id AND a.kind = 'wallet'
+     WHERE u.mandate_id = $1 AND ($4 OR a.account_id IS NOT NULL)
+       AND ($2::uuid IS NULL OR u.user_id > $2)
        AND (u.deleted_at IS NULL OR a.credits_posted <> a.debits_posted OR a.debits_pending <> 0)
-     ORDER BY a.account_id
+     ORDER BY u.user_id
      LIMIT $3"""
 
 _OWN: Final = """
@@ -72,9 +74,13 @@ async def get_balance(
     *,
     of_user: UUID | None = None,
     cursor: str | None = None,
+    with_empty: bool = False,
     most_wallets: int = MOST_WALLETS,
 ) -> Balance:
-    """The pool first (on the first page), then the wallets; of one user, their wallet only. Raises a 404 `Problem`."""
+    """The pool first (on the first page), then the wallets; of one user, their wallet only. Raises a 404 `Problem`.
+
+    `with_empty` adds those of everybody into whose wallet no money has come yet.
+    """
     after = as_uuid(cursor) if cursor is not None else None
     if cursor is not None and after is None:
         raise invalid_field("cursor", "is not one that was given out here")
@@ -85,7 +91,7 @@ async def get_balance(
         if of_user is not None:
             rows = await connection.fetch(_OWN, mandate_id, of_user)
         else:
-            rows = await connection.fetch(_WALLETS, mandate_id, after, most_wallets + 1)
+            rows = await connection.fetch(_WALLETS, mandate_id, after, most_wallets + 1, with_empty)
     currency, posted, held, credit_limit = pool
     accounts = [
         AccountBalance("wallet", wallet_id, name, wallet_posted, wallet_held, 0)

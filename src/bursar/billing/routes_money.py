@@ -184,10 +184,17 @@ async def read_balance(
     request: Request,
     visitor: Annotated[Visitor, Depends(may(Action.READ_BALANCE))],
     cursor: Annotated[str | None, Query()] = None,
+    with_empty: Annotated[
+        bool, Query(alias="withEmpty", description="with the wallets of everybody who has had no money yet")
+    ] = False,
 ) -> BalanceAnswer:
     """The pool first, then the wallets; a member sees their own wallet only."""
     balance = await get_balance(
-        wiring_of(request).database, visitor.mandate.mandate_id, of_user=visitor.own_user_id, cursor=cursor
+        wiring_of(request).database,
+        visitor.mandate.mandate_id,
+        of_user=visitor.own_user_id,
+        cursor=cursor,
+        with_empty=with_empty,
     )
     accounts = [
         AccountAnswer(

@@ -4864,6 +4864,8 @@ export interface operations {
         parameters: {
             query?: {
                 cursor?: string | null;
+                /** @description with the wallets of everybody who has had no money yet */
+                withEmpty?: boolean;
             };
             header?: never;
             path: {

@@ -1,3 +1,3 @@
 export { MandateProvider, type Membership, seesPool, useChosenMandate, useMandate } from './mandate.tsx';
-export { leavePlace, takePlace } from './place.ts';
+export { leavePlace, seePlace, takePlace } from './place.ts';
 export { SESSION_KEY, type Session, useSession, useSessionQuery } from './session.ts';

@@ -1,0 +1,5 @@
+import { Nothing } from '../../../shared/ui/index.ts';
+
+export default function Part() {
+  return <Nothing />;
+}
