@@ -106,7 +106,7 @@ export default function HistoryChart({ history }: { history: HistoryAnswer }) {
             }}
           />
           <Area
-            type="stepAfter"
+            type="linear"
             dataKey="height"
             stroke="var(--mantine-primary-color-filled)"
             strokeWidth={2}
