@@ -32,6 +32,7 @@ check: $(VENV)/.installed-dev ## Formatting, lint, types, import contracts, leng
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 0 --durations=0 --durations-min=5 tests/architecture
 	$(NPM) run --silent check
+	$(BIN)/pytest -q -n 0 tests/web/test_types.py
 
 bench: $(VENV)/.installed-dev ## Run the benchmarks side by side and write docs/benchmarks.md (BENCHES="ledger peers")
 	$(BIN)/python -m bench --arguments="$(ARGS)" $(BENCHES)
@@ -42,9 +43,11 @@ simulate: $(VENV)/.installed-dev ## Run the long seeded simulations
 dev: $(VENV)/.installed-dev ## Install everything for development and serve the demo with debug logs
 	BURSAR_LOG_LEVEL=debug $(BIN)/bursar serve --demo $(ARGS)
 
-docs: $(VENV)/.installed ## Write the pages that are made from code
+docs: $(VENV)/.installed-dev ## Write the pages that are made from code, and the types by which the web pages call the API
 	$(BIN)/python -m bursar.foundation.settings_document > docs/settings.md
 	$(BIN)/python -m bursar.identity.roles_document > docs/roles.md
+	$(BIN)/python -m bursar.api_document > web/openapi.json
+	$(NPM) run --silent types
 
 clean: ## Remove .venv, caches and what was built (never a data directory)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

