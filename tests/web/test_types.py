@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bursar.api_document import api_document
-from tests.support.web import WEB, need_modules, npm_command, npm_environment
+from hatch_build import npm_command, npm_environment
+from tests.support.web import WEB, need_modules
 
 GENERATED = WEB / "src" / "shared" / "api" / "schema.ts"
 
