@@ -4,7 +4,8 @@ import type { EntryAnswer, EntryPage } from '../api/index.ts';
 import { useFormat } from '../i18n/index.ts';
 import { type Column, DataTable, PagedList, usePaged } from '../ui/index.ts';
 import classes from './audit-log.module.css';
-import { actionText, actorText, auditTexts, differences, fieldText, valueText } from './readable.ts';
+import { actionText, actorText, differences, fieldText, valueText } from './readable.ts';
+import { auditTexts } from './texts.ts';
 
 export interface AuditFilter {
   action?: string;

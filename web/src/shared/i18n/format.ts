@@ -86,6 +86,12 @@ export function createFormat(locale: string, timeZone?: string): Format {
   };
 }
 
+/** An amount of the API to be typed over, or to stand in a row of facts: two decimals, more where they say something. */
+export function plainAmount(amount: string): string {
+  const [whole = '', decimals = ''] = amount.split('.');
+  return `${whole}.${decimals.replace(/0+$/, '').padEnd(2, '0')}`;
+}
+
 /** Formats in the reader's language. `timeZone` is the mandate's where the page is about one. */
 export function useFormat(timeZone?: string): Format {
   const language = useLanguage();

@@ -1,4 +1,4 @@
-import { type ComponentType, Suspense } from 'react';
+import { type ComponentType, Suspense, useEffect, useRef } from 'react';
 import { Link, Redirect, Route, Switch, useLocation, useSearch } from 'wouter';
 import { Waiting } from './page.tsx';
 import classes from './sub-pages.module.css';
@@ -17,9 +17,10 @@ export function SubPages({ base, title, pages }: { base: string; title: string; 
   const search = useSearch();
   const query = search === '' ? '' : `?${search}`;
   const [first] = pages;
+  const tabs = useCurrentInView(location);
   return (
     <>
-      <nav aria-label={title} className={classes['tabs']}>
+      <nav aria-label={title} className={classes['tabs']} ref={tabs}>
         {pages.map((page) => (
           <Link
             key={page.path}
@@ -46,6 +47,18 @@ export function SubPages({ base, title, pages }: { base: string; title: string; 
       </Suspense>
     </>
   );
+}
+
+/** On a narrow screen, the part that is open is not the one that is out of sight. */
+function useCurrentInView(location: string) {
+  const tabs = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the location says when another one is current
+  useEffect(() => {
+    const current = tabs.current?.querySelector<HTMLElement>('[aria-current]');
+    if (!tabs.current || !current) return;
+    tabs.current.scrollLeft = current.offsetLeft - (tabs.current.clientWidth - current.clientWidth) / 2;
+  }, [location]);
+  return tabs;
 }
 
 function isBelow(location: string, path: string): boolean {

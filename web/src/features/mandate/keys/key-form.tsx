@@ -1,6 +1,7 @@
 import { Checkbox, Group, NumberInput, Select, TagsInput, TextInput } from '@mantine/core';
 import { type UseFormReturnType, useForm } from '@mantine/form';
 import { answer, api, type KeyAnswer, type NewKeyAnswer, type Tagged } from '../../../shared/api/index.ts';
+import { plainAmount } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Dialog, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
 import { textOrNull } from '../fields.tsx';
@@ -43,7 +44,7 @@ function limitsOf(key: KeyAnswer): Limits {
     expiresAt: dayOf(key.expiresAt),
     maxCallsPerMinute: key.maxCallsPerMinute ?? '',
     maxConcurrentCalls: key.maxConcurrentCalls ?? '',
-    maxHeld: key.maxHeld ?? '',
+    maxHeld: key.maxHeld === null ? '' : plainAmount(key.maxHeld),
     readOnlyBilling: key.readOnlyBilling,
   };
 }

@@ -16,6 +16,11 @@ export function hasEnded(key: Pick<KeyAnswer, 'revokedAt' | 'expiresAt'>, now: D
   return is === 'revoked' || is === 'expired';
 }
 
+/** How a key begins, without the organisation's id, which all of them have. */
+export function beginningOf(prefix: string): string {
+  return prefix.replace(/^(bur_)[0-9a-f]{32}_/, '$1…_');
+}
+
 /** The end of a day that a date field names, where the reader is; `null` for an empty field. */
 export function endOfDay(date: string): string | null {
   return date === '' ? null : new Date(`${date}T23:59:59`).toISOString();

@@ -20,7 +20,7 @@ import { mandateTexts } from '../texts.ts';
 import { ChangeKeyDialog, RevokeKey, RotateKey } from './key-dialogs.tsx';
 import { CreateKey, keysKey } from './key-form.tsx';
 import { KeyShown } from './key-shown.tsx';
-import { hasEnded, stateOf } from './key-state.ts';
+import { beginningOf, hasEnded, stateOf } from './key-state.ts';
 import { keyTexts } from './texts.ts';
 
 function LimitsCell({ apiKey }: { apiKey: KeyAnswer }) {
@@ -50,7 +50,7 @@ function StateCell({ apiKey }: { apiKey: KeyAnswer }) {
       {state.is === 'active' ? t('active') : t(state.is, { date: date(state.at) })}
       {isReplaced && !hasEnded(apiKey, now) && (
         <Text size="xs" c="var(--bursar-quiet)">
-          {t('former', { prefix: formerPrefix, date: dateTime(formerUntil) })}
+          {t('former', { prefix: beginningOf(formerPrefix), date: dateTime(formerUntil) })}
         </Text>
       )}
     </div>
@@ -80,7 +80,7 @@ function useColumns(actionsOf: (key: KeyAnswer) => RowAction[]): Column<KeyAnswe
             </Badge>
           )}
           <Text span display="block" size="xs">
-            <Code>{prefix}…</Code>
+            <Code>{beginningOf(prefix)}…</Code>
           </Text>
         </>
       ),

@@ -1,6 +1,7 @@
 import { NumberInput, Radio, Stack, Switch, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import type { SettingsAnswer, Tagged } from '../../../shared/api/index.ts';
+import { plainAmount } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
 import { textOrNull } from '../fields.tsx';
@@ -21,7 +22,12 @@ export function CallsForm({ known }: { known: Tagged<SettingsAnswer> }) {
   const common = commonTexts.use();
   const { maxHoldSharePercent, clientGone, usersOnFirstSight, exhaustedBelow } = known.data;
   const form = useForm<Values>({
-    initialValues: { maxHoldSharePercent, clientGone, usersOnFirstSight, exhaustedBelow: exhaustedBelow ?? '' },
+    initialValues: {
+      maxHoldSharePercent,
+      clientGone,
+      usersOnFirstSight,
+      exhaustedBelow: exhaustedBelow === null ? '' : plainAmount(exhaustedBelow),
+    },
   });
   const sent = useSending({
     form,

@@ -1,7 +1,7 @@
 import { Group, NumberInput, Select, SimpleGrid, TagsInput, Text, TextInput } from '@mantine/core';
 import { type UseFormReturnType, useForm } from '@mantine/form';
 import type { SettingsAnswer, Tagged } from '../../../shared/api/index.ts';
-import { useFormat } from '../../../shared/i18n/index.ts';
+import { plainAmount, useFormat } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
 import { textOrNull } from '../fields.tsx';
@@ -61,12 +61,12 @@ interface Values extends Record<string, unknown> {
 function valuesOf(settings: SettingsAnswer): Values {
   return {
     billingModel: settings.billingModel,
-    creditLimit: settings.creditLimit ?? '',
+    creditLimit: settings.creditLimit === null ? '' : plainAmount(settings.creditLimit),
     markupPercent: settings.markupPercent ?? '',
     allowedModels: settings.allowedModels ?? [],
     maxCallsPerMinute: settings.maxCallsPerMinute ?? '',
     maxConcurrentCalls: settings.maxConcurrentCalls ?? '',
-    maxHeld: settings.maxHeld ?? '',
+    maxHeld: settings.maxHeld === null ? '' : plainAmount(settings.maxHeld),
   };
 }
 
