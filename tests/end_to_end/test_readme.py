@@ -68,6 +68,18 @@ def call(served: Served, person: int = 0, **body: Any) -> httpx.Response:
 class TestStory:
     """In this order: the pool is spent on the way."""
 
+    def test_a_link_each_lets_the_people_in_once(self, served: Served) -> None:
+        people = [("Anna Muster", "owner"), ("Beat Beispiel", "member")]
+        for link, (name, role) in zip(served.demo_links, people, strict=True):
+            with httpx.Client(base_url=served.url, timeout=30) as browser:
+                assert browser.get(link).status_code == 200
+                used = {"token": link.rpartition("=")[2]}
+                assert browser.post("/auth/link", data=used).headers["location"] == "/"
+                session = browser.get("/api/session").raise_for_status().json()
+                (mandate,) = session["mandates"]
+                assert (session["person"]["displayName"], mandate["name"], mandate["role"]) == (name, "Demo AG", role)
+                assert browser.post("/auth/link", data=used).status_code == 410
+
     def test_the_first_call_is_billed(self, served: Served) -> None:
         (curl,) = blocks("sh", '"content": "Hello"')
         answer = orjson.loads(shell(served, curl))

@@ -39,6 +39,10 @@ class Served:
     def demo_keys(self) -> list[str]:
         return re.findall(r"Key of .*: (bur_\S+)", "\n".join(self.lines))
 
+    @property
+    def demo_links(self) -> list[str]:
+        return re.findall(r"Sign in as .*, (?:owner|member) .*: (\S+)", "\n".join(self.lines))
+
     def _found(self, pattern: str) -> str:
         found = re.search(pattern, "\n".join(self.lines))
         assert found is not None, "\n".join(self.lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -12,10 +13,12 @@ from bursar.billing.balances import get_balance
 from bursar.billing.money_in import post_money
 from bursar.billing.settings import change_settings
 from bursar.foundation.database import Database
+from bursar.foundation.secrets import Secrets
 from bursar.foundation.settings import ModelPriceSettings, Settings, SettingsError, UpstreamSettings
 from bursar.identity.key_store import create_key, list_keys, revoke_key
 from bursar.identity.mandates import Mandate, create_mandate, list_mandates
 from bursar.identity.principal import Role
+from bursar.identity.sign_in.links import make_link
 from bursar.identity.users import User, add_user, list_users
 from bursar.ledger.engine import Ledger
 from bursar.ledger.model import TransferKind
@@ -34,10 +37,16 @@ _KEY_NAME: Final = "demo"
 _ACTOR: Final = "demo"
 
 
+LINK_LIFETIME: Final = timedelta(hours=12)
+"""Longer than a link that is mailed: who looks at the demo may be called away in the middle of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     mandate: Mandate
     keys: tuple[tuple[User, str], ...]
+    links: tuple[str, ...]
+    """One for each of these people, to sign in with; none where a provider says who somebody is."""
 
 
 def check_loopback(settings: Settings) -> None:
@@ -67,8 +76,8 @@ def with_demo_upstream(settings: Settings, base_url: str) -> Settings:
     return replace(settings, upstreams=(upstream, messages, *settings.upstreams), pricing=pricing)
 
 
-async def prepare_demo(database: Database) -> Demo:
-    """The demo's mandate and people, made if they are not there, with new keys and a full pool."""
+async def prepare_demo(database: Database, secrets: Secrets, *, public_url: str, has_providers: bool) -> Demo:
+    """The demo's mandate and people, made if they are not there, with new keys and links and a full pool."""
     mandate = await _mandate(database)
     people = {user.email: user for user in (await list_users(database, mandate.mandate_id)).items}
     for email, name, role in PEOPLE:
@@ -87,7 +96,15 @@ async def prepare_demo(database: Database) -> Demo:
         )
         keys.append((user, text))
     await _refill(database, mandate.mandate_id)
-    return Demo(mandate, tuple(keys))
+    links = () if has_providers else tuple([await _link(database, secrets, public_url, user) for user, _ in keys])
+    return Demo(mandate, tuple(keys), links)
+
+
+async def _link(database: Database, secrets: Secrets, public_url: str, user: User) -> str:
+    """As it would be mailed to them, without the mail."""
+    async with database.as_operator() as connection:
+        text = await make_link(connection, secrets, "mailbox", user.email, lifetime=LINK_LIFETIME)
+    return f"{public_url}/auth/link?token={text}"
 
 
 async def _mandate(database: Database) -> Mandate:
@@ -127,11 +144,15 @@ async def _refill(database: Database, mandate_id: UUID) -> None:
 
 
 def lines(demo: Demo, settings: Settings) -> list[str]:
-    """What to print: the people's keys, and a call that works when pasted."""
+    """What to print: the people's links and keys, and a call that works when pasted."""
     url = f"http://{settings.host}:{settings.port}"
     text = [
         f"Demo mandate: {NAME}, {demo.mandate.mandate_id}; its pool holds CHF 0.05 again.",
         f"Demo model: {MODEL} (no AI, a fixed text). Mails go to {settings.mail_url}",
+    ]
+    text += [
+        f"Sign in as {user.display_name}, {user.role} (works once): {link}"
+        for (user, _), link in zip(demo.keys, demo.links, strict=False)
     ]
     text += [f"Key of {user.display_name} ({user.role}): {key}" for user, key in demo.keys]
     text += [

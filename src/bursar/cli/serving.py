@@ -87,7 +87,12 @@ async def _demo(settings: Settings, addresses: DatabaseAddresses) -> AsyncIterat
         return
     async with running_demo_upstream() as base_url:
         async with connect_database(addresses, app_pool_size=2, ledger_pool_size=4) as database:
-            made = await demo.prepare_demo(database)
+            made = await demo.prepare_demo(
+                database,
+                Secrets(secret_keys(settings.secret_keys, settings.data_dir)),
+                public_url=settings.public_url,
+                has_providers=bool(read_providers(settings.sign_in, os.environ)),
+            )
         yield demo.with_demo_upstream(settings, base_url), made
 
 

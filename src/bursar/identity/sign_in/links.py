@@ -30,11 +30,18 @@ class Link:
     """The address it was sent to; only for `mailbox`."""
 
 
-async def make_link(connection: Connection, secrets: Secrets, purpose: Purpose, mailbox: str | None = None) -> str:
-    """The token of a new link: shown or sent once, kept as a hash."""
+async def make_link(
+    connection: Connection,
+    secrets: Secrets,
+    purpose: Purpose,
+    mailbox: str | None = None,
+    *,
+    lifetime: timedelta | None = None,
+) -> str:
+    """The token of a new link: shown or sent once, kept as a hash. Lives as long as its purpose says, or `lifetime`."""
     text = new_link()
     sealed = None if mailbox is None else secrets.encrypt(mailbox)
-    await connection.execute(_NEW, hash_of(text), purpose, sealed, LIFETIMES[purpose])
+    await connection.execute(_NEW, hash_of(text), purpose, sealed, lifetime or LIFETIMES[purpose])
     return text
 
 
