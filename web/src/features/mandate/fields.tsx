@@ -1,5 +1,6 @@
 import { Select, type SelectProps } from '@mantine/core';
-import { isLanguage, LANGUAGE_NAMES, LANGUAGES, type Language } from '../../shared/i18n/index.ts';
+import { isLanguage, type Language } from '../../shared/i18n/index.ts';
+import { readAmount } from '../../shared/money/index.ts';
 import { mandateTexts } from './texts.ts';
 
 export const ROLES = ['owner', 'finance', 'member'] as const;
@@ -24,34 +25,15 @@ export function RoleSelect({ value, ...props }: SelectProps & { value?: string |
   );
 }
 
-/** A language for what is said to somebody, or none of their own. */
-export function LanguageSelect({ none, ...props }: SelectProps & { none?: string }) {
-  const languages = LANGUAGES.map((value) => ({ value: value as string, label: LANGUAGE_NAMES[value] }));
-  return (
-    <Select
-      data={none === undefined ? languages : [{ value: '', label: none }, ...languages]}
-      allowDeselect={false}
-      {...props}
-    />
-  );
-}
-
-export function TimeZoneSelect({ none, ...props }: SelectProps & { none?: string }) {
-  const zones = Intl.supportedValuesOf('timeZone').map((value) => ({ value, label: value.replaceAll('_', ' ') }));
-  return (
-    <Select
-      data={none === undefined ? zones : [{ value: '', label: none }, ...zones]}
-      searchable
-      limit={100}
-      allowDeselect={false}
-      {...props}
-    />
-  );
-}
-
 /** What a field of choices holds, as the API has it: nothing chosen is `null`. */
 export function languageOrNull(value: string): Language | null {
   return isLanguage(value) ? value : null;
+}
+
+/** An amount as it was typed; what is none goes to the API as it is, which says so at its field. */
+export function amountOrNull(value: string): string | null {
+  const text = textOrNull(value);
+  return text === null ? null : (readAmount(text) ?? text);
 }
 
 export function textOrNull(value: string): string | null {

@@ -1,6 +1,7 @@
 export { Confirm } from './confirm.tsx';
 export { Copyable } from './copyable.tsx';
 export { type Column, DataTable } from './data-table.tsx';
+export { LanguageSelect, SearchInput, TimeZoneSelect } from './fields.tsx';
 export { Dialog, fieldOf, fieldText, SendForm, type Sent, useSending } from './form.tsx';
 export { Answered, Nothing, Page, Panel, Waiting } from './page.tsx';
 export { type Paged, PagedList, usePaged } from './paged.tsx';

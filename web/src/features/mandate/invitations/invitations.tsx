@@ -10,6 +10,7 @@ import {
   Confirm,
   DataTable,
   Dialog,
+  LanguageSelect,
   PagedList,
   Panel,
   RowMenu,
@@ -18,7 +19,7 @@ import {
   usePaged,
   useSending,
 } from '../../../shared/ui/index.ts';
-import { LanguageSelect, languageOrNull, type Role, RoleSelect } from '../fields.tsx';
+import { languageOrNull, type Role, RoleSelect } from '../fields.tsx';
 import { mandateTexts } from '../texts.ts';
 import { invitationTexts } from './texts.ts';
 

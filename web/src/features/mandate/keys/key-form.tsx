@@ -4,7 +4,7 @@ import { answer, api, type KeyAnswer, type NewKeyAnswer, type Tagged } from '../
 import { plainAmount } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Dialog, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { textOrNull } from '../fields.tsx';
+import { amountOrNull, textOrNull } from '../fields.tsx';
 import { usePeople } from '../people.ts';
 import { useRights } from '../rights.ts';
 import { dayOf, endOfDay } from './key-state.ts';
@@ -53,7 +53,7 @@ function bodyOf(values: Limits, isAdmin: boolean) {
   const rates = {
     maxCallsPerMinute: values.maxCallsPerMinute === '' ? null : values.maxCallsPerMinute,
     maxConcurrentCalls: values.maxConcurrentCalls === '' ? null : values.maxConcurrentCalls,
-    maxHeld: textOrNull(values.maxHeld),
+    maxHeld: amountOrNull(values.maxHeld),
     allowedModels: values.allowedModels.length === 0 ? null : values.allowedModels,
   };
   // A management key calls no AI: what narrows calls is nothing for it.

@@ -1,5 +1,4 @@
-import { Badge, Button, Code, Group, Switch, Text, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { Badge, Button, Code, Group, Switch, Text } from '@mantine/core';
 import { useState } from 'react';
 import { answer, api, type KeyAnswer, type NewKeyAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
@@ -12,6 +11,7 @@ import {
   Panel,
   type RowAction,
   RowMenu,
+  SearchInput,
   usePaged,
 } from '../../../shared/ui/index.ts';
 import { useNameOf } from '../people.ts';
@@ -135,17 +135,9 @@ function useShown() {
 
 function Filters({ search, setSearch, isWithEnded, setWithEnded }: Omit<ReturnType<typeof useShown>, 'isShown'>) {
   const t = keyTexts.use();
-  const organisation = mandateTexts.use();
   return (
     <Group>
-      <TextInput
-        type="search"
-        aria-label={organisation('search')}
-        placeholder={organisation('search')}
-        leftSection={<IconSearch size={16} aria-hidden />}
-        value={search}
-        onChange={(event) => setSearch(event.currentTarget.value)}
-      />
+      <SearchInput value={search} onSearch={setSearch} />
       <Switch
         label={t('showEnded')}
         checked={isWithEnded}
@@ -189,7 +181,7 @@ export function Keys() {
       <PagedList
         paged={paged}
         shown={paged.query.data?.filter(isShown)}
-        nothing={filters.search === '' ? t('none') : organisation('noMatch')}
+        nothing={filters.search === '' ? t('none') : common('noMatch')}
       >
         {(keys) => (
           <DataTable

@@ -3,8 +3,17 @@ import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { answer, api, type Tagged, taggedAnswer, type UserAnswer } from '../../../shared/api/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
-import { Answered, commonTexts, Dialog, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { LanguageSelect, languageOrNull, type Role, RoleSelect, TimeZoneSelect, textOrNull } from '../fields.tsx';
+import {
+  Answered,
+  commonTexts,
+  Dialog,
+  LanguageSelect,
+  SendForm,
+  showDone,
+  TimeZoneSelect,
+  useSending,
+} from '../../../shared/ui/index.ts';
+import { languageOrNull, type Role, RoleSelect, textOrNull } from '../fields.tsx';
 import { peopleKey } from '../people.ts';
 import { mandateTexts } from '../texts.ts';
 import { memberTexts } from './texts.ts';

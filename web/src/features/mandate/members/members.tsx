@@ -1,5 +1,4 @@
-import { Badge, Button, Group, Text, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { Badge, Button, Group, Text } from '@mantine/core';
 import { useState } from 'react';
 import { answer, api, type UserAnswer } from '../../../shared/api/index.ts';
 import { isLanguage, LANGUAGE_NAMES, useFormat } from '../../../shared/i18n/index.ts';
@@ -12,6 +11,7 @@ import {
   Panel,
   type RowAction,
   RowMenu,
+  SearchInput,
   usePaged,
 } from '../../../shared/ui/index.ts';
 import { peopleKey } from '../people.ts';
@@ -97,19 +97,12 @@ export function Members() {
       actions={<Button onClick={() => setDoing({ what: 'add' })}>{t('add')}</Button>}
     >
       <Group>
-        <TextInput
-          type="search"
-          aria-label={organisation('search')}
-          placeholder={organisation('search')}
-          leftSection={<IconSearch size={16} aria-hidden />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-        />
+        <SearchInput value={search} onSearch={setSearch} />
       </Group>
       <PagedList
         paged={paged}
         shown={paged.query.data?.filter((user) => isMeant(user, search))}
-        nothing={search === '' ? t('nobody') : organisation('noMatch')}
+        nothing={search === '' ? t('nobody') : common('noMatch')}
       >
         {(users) => (
           <DataTable caption={organisation('members')} columns={columns} rows={users} rowKey={(user) => user.id} />

@@ -4,7 +4,7 @@ import type { SettingsAnswer, Tagged } from '../../../shared/api/index.ts';
 import { plainAmount } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { textOrNull } from '../fields.tsx';
+import { amountOrNull } from '../fields.tsx';
 import { settingsTexts } from './texts.ts';
 import { changeSettings } from './use-settings.ts';
 
@@ -36,7 +36,7 @@ export function CallsForm({ known }: { known: Tagged<SettingsAnswer> }) {
       changeSettings(mandateId, known.tag, {
         clientGone: values.clientGone,
         usersOnFirstSight: values.usersOnFirstSight,
-        exhaustedBelow: textOrNull(values.exhaustedBelow),
+        exhaustedBelow: amountOrNull(values.exhaustedBelow),
         ...(values.maxHoldSharePercent === '' ? {} : { maxHoldSharePercent: values.maxHoldSharePercent }),
       }),
     onDone: () => showDone(common('saved')),

@@ -3,8 +3,17 @@ import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { answer, api, type MandateAnswer, type Tagged, taggedAnswer } from '../../../shared/api/index.ts';
 import { SESSION_KEY, useMandate } from '../../../shared/session/index.ts';
-import { Answered, commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { LanguageSelect, languageOrNull, TimeZoneSelect } from '../fields.tsx';
+import {
+  Answered,
+  commonTexts,
+  LanguageSelect,
+  Panel,
+  SendForm,
+  showDone,
+  TimeZoneSelect,
+  useSending,
+} from '../../../shared/ui/index.ts';
+import { languageOrNull } from '../fields.tsx';
 import { settingsTexts } from './texts.ts';
 
 const organisationKey = (mandateId: string) => ['mandate', mandateId, 'organisation'] as const;

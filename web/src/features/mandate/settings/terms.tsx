@@ -2,9 +2,10 @@ import { Group, NumberInput, Select, SimpleGrid, TagsInput, Text, TextInput } fr
 import { type UseFormReturnType, useForm } from '@mantine/form';
 import type { SettingsAnswer, Tagged } from '../../../shared/api/index.ts';
 import { plainAmount, useFormat } from '../../../shared/i18n/index.ts';
+import { BILLING_MODELS, billingModelTexts } from '../../../shared/money/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { textOrNull } from '../fields.tsx';
+import { amountOrNull, textOrNull } from '../fields.tsx';
 import { settingsTexts } from './texts.ts';
 import { changeSettings } from './use-settings.ts';
 
@@ -25,13 +26,14 @@ function Fact({ label, children }: { label: string; children: string }) {
 export function Terms({ settings }: { settings: SettingsAnswer }) {
   const { currency } = useMandate();
   const t = settingsTexts.use();
+  const models = billingModelTexts.use();
   const { money, number } = useFormat();
   const { creditLimit, markupPercent, allowedModels, maxCallsPerMinute, maxConcurrentCalls, maxHeld } = settings;
   const limit = (value: number | null) => (value === null ? t('noLimit') : number(value));
   return (
     <Panel title={t('terms')} hint={t('termsHint')}>
       <SimpleGrid component="dl" cols={{ base: 1, xs: 2, md: 3 }} m={0}>
-        <Fact label={t('billingModel')}>{t(settings.billingModel)}</Fact>
+        <Fact label={t('billingModel')}>{models(settings.billingModel)}</Fact>
         <Fact label={t('currency')}>{currency}</Fact>
         {creditLimit === null ? null : (
           <Fact label={t('creditLimit', { currency })}>{money(creditLimit, currency)}</Fact>
@@ -45,8 +47,6 @@ export function Terms({ settings }: { settings: SettingsAnswer }) {
     </Panel>
   );
 }
-
-const MODELS = ['PREPAY_MANDATE', 'PREPAY_USER', 'POSTPAY', 'UNLIMITED'] as const;
 
 interface Values extends Record<string, unknown> {
   billingModel: SettingsAnswer['billingModel'];
@@ -73,25 +73,26 @@ function valuesOf(settings: SettingsAnswer): Values {
 function bodyOf(values: Values) {
   return {
     billingModel: values.billingModel,
-    creditLimit: textOrNull(values.creditLimit),
+    creditLimit: amountOrNull(values.creditLimit),
     markupPercent: textOrNull(values.markupPercent),
     allowedModels: values.allowedModels.length === 0 ? null : values.allowedModels,
     maxCallsPerMinute: values.maxCallsPerMinute === '' ? null : values.maxCallsPerMinute,
     maxConcurrentCalls: values.maxConcurrentCalls === '' ? null : values.maxConcurrentCalls,
-    maxHeld: textOrNull(values.maxHeld),
+    maxHeld: amountOrNull(values.maxHeld),
   };
 }
 
 function Fields({ form }: { form: UseFormReturnType<Values> }) {
   const { currency } = useMandate();
   const t = settingsTexts.use();
+  const models = billingModelTexts.use();
   const noLimit = t('noLimit');
   const rate = { placeholder: noLimit, min: 1, allowDecimal: false, hideControls: true } as const;
   return (
     <>
       <Select
         label={t('billingModel')}
-        data={MODELS.map((value) => ({ value, label: t(value) }))}
+        data={BILLING_MODELS.map((value) => ({ value, label: models(value) }))}
         allowDeselect={false}
         {...form.getInputProps('billingModel')}
       />
