@@ -121,7 +121,7 @@ async def running_parts(
         life.push_async_callback(authenticator.stop)
         metrics = WorkerMetrics()
         if tells:
-            telling = await life.enter_async_context(running_notices(settings, database.ledger_pool, secrets))
+            telling = await life.enter_async_context(running_notices(settings, database, secrets))
             metrics.watch_labelled("bursar_notices", telling.outcomes)
         await _start_upkeep(settings, database, ledger, metrics, life)
         news = ShortageNews(database.ledger_pool)

@@ -111,7 +111,7 @@ async def work(assignment: Assignment, stopping: asyncio.Event) -> None:
     settings = assignment.settings
     async with connect_database(assignment.addresses, app_pool_size=1, ledger_pool_size=LEDGER_CONNECTIONS) as database:
         secrets = Secrets(secret_keys(settings.secret_keys, settings.data_dir))
-        async with running_notices(settings, database.ledger_pool, secrets) as telling:
+        async with running_notices(settings, database, secrets) as telling:
             metrics = WorkerMetrics(serves=False)
             metrics.watch_labelled("bursar_notices", telling.outcomes)
             shared = SharedMetrics(metrics, assignment.metrics_dir, slot=assignment.slot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from bursar.notices.levels import (
     Observation,
+    Told,
     balance_seen,
     burn_seen,
     cap_seen,
     ends_at,
+    is_news,
     observed,
     thresholds,
 )
@@ -106,3 +109,17 @@ def test_no_two_claims_within_a_cooldown_however_the_balance_moves(moves: list[t
         story += at_balance((minutes / 60, balance))
     claims = [hours for hours, verdict, _ in tell(story) if verdict is Verdict.CLAIMED]
     assert all(later - earlier >= 1 - 1e-9 for earlier, later in pairwise(claims))
+
+
+LEVELS = st.sampled_from([0, 100, 200])
+MOMENTS = st.sampled_from([NOW - timedelta(hours=2), NOW - timedelta(hours=1), NOW])
+SEEN = st.builds(Observation, st.booleans(), st.booleans(), LEVELS, st.just(50), st.none() | MOMENTS)
+
+
+@given(st.none() | st.builds(Told, LEVELS, MOMENTS), SEEN)
+def test_what_is_no_news_would_change_nothing(told: Told | None, seen: Observation) -> None:
+    alert = Alert(ID, "BALANCE_LOW", ID)
+    if told is not None:
+        alert = replace(alert, shortage_id=OTHER, since=told.since, required_nanos=told.level_nanos)
+    step = observed(alert, seen, POLICY, NOW, shortage_id=OTHER, slot_id=OTHER)
+    assert is_news(told, seen) == (step.alert is not alert)

@@ -12,6 +12,7 @@ import pytest
 from bursar.foundation.addresses import DatabaseAddresses
 from bursar.foundation.database import connect_database
 from bursar.foundation.ids import new_id
+from bursar.ledger.verify import Violation
 from bursar.notices.delivery import Delivery
 from bursar.notices.observing import Observer
 from bursar.notices.operators import store
@@ -190,6 +191,29 @@ async def test_books_that_do_not_add_up_are_told(money: MoneySide, watch: Operat
     await watch.verify()
     assert await watch.tell() == 2
     assert "gehen nicht auf" in str(post.received[0].message)
+
+
+async def test_a_verification_that_broke_off_is_tried_again_in_an_hour(
+    money: MoneySide, watch: OperatorWatch, post: MailHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mandate_id = await money.mandate()
+    await money.database.ledger_pool.execute(
+        "UPDATE account SET credits_posted = 1000 WHERE mandate_id = $1", mandate_id
+    )
+
+    async def away(*_: object) -> list[Violation]:
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bursar.notices.operators.watch.verify", away)
+        with pytest.raises(TimeoutError):
+            await watch.verify()
+    money.clock.pass_by(minutes=59)
+    await watch.verify()
+    assert await watch.tell() == 0
+    money.clock.pass_by(minutes=1)
+    await watch.verify()
+    assert await watch.tell() == 2
 
 
 async def test_holds_that_nobody_resolves_are_told(money: MoneySide, watch: OperatorWatch, post: MailHost) -> None:

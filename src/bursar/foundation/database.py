@@ -48,6 +48,7 @@ _BY_KEY: Final[Mapping[str, str]] = {
 }
 """For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of
 a table that has just begun to grow, they go by the index, and are planned once and not at each execution."""
+_PLAN_BY_KEY: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_KEY.items())
 _STATEMENT_TIMEOUT: Final[Mapping[str, int]] = {"app": 30, "ledger": 15}
 """Seconds, by pool. A group commit takes milliseconds; whoever waits longer waits for something broken."""
 
@@ -121,6 +122,11 @@ class Database:
     async def ping(self) -> None:
         """Raises whatever asyncpg raises if the database does not answer."""
         await self.ledger_pool.fetchval("SELECT 1", timeout=2)
+
+
+async def planned_by_key(connection: Connection) -> None:
+    """The rest of this transaction goes by keys, as a pool for group commits does."""
+    await connection.execute(_PLAN_BY_KEY)
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from bursar.ledger.reading import Connection
 
 MOST_OF_ONE_KIND: Final = 1_000
 """Violations that are listed of one invariant: whoever has more needs no longer list."""
+LONGEST_SECONDS: Final = 6 * 3600.0
+"""Of one invariant, until its first answer: it may have to read a large journal whole."""
 OVERDUE_SECONDS: Final = 30.0
 """How long after its expiry a hold may be pending: a sweep, and some patience."""
 
@@ -54,7 +56,7 @@ async def verify(
         for invariant, sql in checks.items():
             arguments: list[Any] = [mandate_id, overdue_seconds] if "$2" in sql else [mandate_id]
             left = MOST_OF_ONE_KIND
-            async for row in connection.cursor(sql, *arguments):
+            async for row in connection.cursor(sql, *arguments, timeout=LONGEST_SECONDS):
                 found.append(Violation(invariant, *row))
                 left -= 1
                 if not left:

@@ -36,6 +36,22 @@ class Observation:
     facts: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Of a notice that has begun and not ended: the line that it told of, and when it began."""
+
+    level_nanos: int
+    since: datetime | None
+
+
+def is_news(told: Told | None, seen: Observation) -> bool:
+    """Whether `observed` could make something of it: where it could not, no alert has to be locked."""
+    if told is None:
+        return seen.crossed
+    earlier = seen.begins_at is not None and told.since is not None and told.since < seen.begins_at
+    return seen.cleared or earlier or (seen.crossed and seen.level_nanos != told.level_nanos)
+
+
 def observed(
     alert: Alert, seen: Observation, policy: Policy, at: datetime, *, shortage_id: UUID, slot_id: UUID
 ) -> Step:

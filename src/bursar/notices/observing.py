@@ -1,7 +1,8 @@
 """Looks at balances, burn rates and limits every few seconds, and tells what has crossed a line.
 
-From the database, not in the batches of the ledger (docs/decisions/0009-observed-notices.md). Any number of workers may
-look: what they find is decided under the alert's lock, so that it is told once.
+From the database, not in the batches of the ledger (docs/decisions/0009-observed-notices.md). What a look costs is what
+has moved since the last one, and one page of the rest. Any number of workers may look: what they find is decided under
+the alert's lock, so that it is told once.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ import structlog
 
 from bursar.foundation.database import Connection
 from bursar.foundation.ids import new_id
-from bursar.notices import store
+from bursar.notices import looking, store
+from bursar.notices.changes import Changes
 from bursar.notices.kinds import BALANCE_LOW, CREDIT_EXPIRING, LIMIT_NEAR, LIMIT_REACHED, RUNNING_OUT
 from bursar.notices.levels import (
     EXPIRING_BEFORE,
     LOOKS_BACK,
     Observation,
+    Told,
     balance_seen,
     burn_seen,
     cap_seen,
     expiring_seen,
+    is_news,
     observed,
     thresholds,
 )
+from bursar.notices.looking import FIRST, LAST, Looked, Named, Page, Place, Table
 from bursar.notices.rider import apply
 from bursar.notices.rules import Verdict
 from bursar.notices.store import AlertKey
@@ -43,102 +48,53 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Seen: TypeAlias = Iterator[tuple[AlertKey, Observation]]
-
-# Accounts that pay, where their mandate wants to hear: under a line, or with a notice of it that has not ended.
-_ACCOUNTS: Final = """
-    SELECT * FROM (
-        SELECT account.mandate_id, account.account_id, account.last_top_up_nanos,
-               account.credits_posted - account.debits_posted - account.debits_pending
-                   + CASE terms.billing_model WHEN 'POSTPAY' THEN terms.credit_limit_nanos ELSE 0 END AS available,
-               array_remove(coalesce(wanted.low_amounts_nanos, '{}') || terms.low_balance_threshold_nanos, NULL)
-                   AS amounts,
-               coalesce(wanted.low_percents, '{}') AS percents,
-               coalesce(wanted.running_out_hours, 72) AS hours,
-               EXISTS (SELECT FROM alert WHERE alert.mandate_id = account.mandate_id AND alert.kind = $1
-                          AND alert.account_id = account.account_id AND alert.shortage_id IS NOT NULL
-                          AND alert.resolved_at IS NULL) AS is_open,
-               account.credits_posted
-          FROM account
-          JOIN mandate ON mandate.mandate_id = account.mandate_id AND mandate.status = 'active'
-          JOIN billing_settings AS terms ON terms.mandate_id = account.mandate_id
-          LEFT JOIN notice_settings AS wanted ON wanted.mandate_id = account.mandate_id
-         WHERE account.kind = CASE terms.billing_model WHEN 'PREPAY_USER' THEN 'wallet' ELSE 'pool' END
-           AND terms.billing_model <> 'UNLIMITED') AS paying
-"""
-
-_BALANCES: Final = (
-    _ACCOUNTS  # noqa: S608  (constants)
-    + """
-     WHERE is_open
-        OR ((credits_posted > 0 OR available > 0) AND (
-            available < (SELECT max(line) FROM unnest(amounts) AS line)
-            OR available < (SELECT max(percent) FROM unnest(percents) AS percent) * (last_top_up_nanos / 100.0)))
-"""
-)
-
-_BURN: Final = f"""
-    SELECT paying.*, burnt.spent, burnt.first_at, coalesce($3, now()) AS now FROM ({_ACCOUNTS}) AS paying
-      LEFT JOIN LATERAL (
-           SELECT sum(transfer.amount_nanos)::bigint AS spent, min(transfer.at) AS first_at FROM transfer
-            WHERE transfer.mandate_id = paying.mandate_id AND transfer.debit_account_id = paying.account_id
-              AND transfer.kind IN ('CHARGE', 'LATE_ADJUSTMENT') AND transfer.at > coalesce($3, now()) - $2::interval
-           ) AS burnt ON true
-     WHERE paying.hours > 0 AND (paying.is_open OR burnt.spent > 0)
-"""  # noqa: S608  (constants)
-
-_CAPS: Final = """
-    SELECT cap.mandate_id, cap.limit_id, cap.scope, cap.scope_id, cap.period, cap.amount_nanos,
-           counter.spent_nanos + counter.held_nanos AS used, counter.period_start, counter.period_end,
-           coalesce(wanted.limit_near_percent, 80) AS percent,
-           CASE cap.scope WHEN 'key' THEN (SELECT name FROM api_key WHERE api_key.mandate_id = cap.mandate_id
-                                              AND api_key.key_id::text = cap.scope_id) END AS name,
-           cap.scope IN ('user', 'key') AS own
-      FROM spending_limit AS cap
-      JOIN mandate ON mandate.mandate_id = cap.mandate_id AND mandate.status = 'active'
-      LEFT JOIN notice_settings AS wanted ON wanted.mandate_id = cap.mandate_id
-      LEFT JOIN LATERAL (
-           SELECT * FROM limit_counter AS running
-            WHERE running.mandate_id = cap.mandate_id AND running.limit_id = cap.limit_id
-              AND running.period_start <= coalesce($1, now()) AND running.period_end > coalesce($1, now())
-            ORDER BY running.period_start DESC LIMIT 1) AS counter ON cap.deleted_at IS NULL
-     WHERE counter.spent_nanos + counter.held_nanos >= cap.amount_nanos * 0.5
-        OR EXISTS (SELECT FROM alert WHERE alert.mandate_id = cap.mandate_id AND alert.account_id = cap.limit_id
-                      AND alert.resolved_at IS NULL AND alert.kind IN ('LIMIT_NEAR', 'LIMIT_REACHED'))
-"""
-
-_EXPIRING: Final = """
-    SELECT voucher.for_mandate_id AS mandate_id, sum(voucher.amount_nanos)::bigint AS amount, count(*) AS vouchers,
-           min(voucher.expires_at) AS first_at, coalesce($1, now()) AS now
-      FROM voucher JOIN mandate ON mandate.mandate_id = voucher.for_mandate_id AND mandate.status = 'active'
-     WHERE voucher.claimed_at IS NULL AND voucher.revoked_at IS NULL AND voucher.expires_at > coalesce($1, now())
-       AND voucher.expires_at <= coalesce($1, now()) + $2::interval
-     GROUP BY voucher.for_mandate_id
-"""
-
-_OPEN: Final = """
-    SELECT mandate_id, kind, account_id FROM alert
-     WHERE kind = ANY ($1::text[]) AND shortage_id IS NOT NULL AND resolved_at IS NULL
-"""
+_BALANCE_KINDS: Final = (BALANCE_LOW.name,)
+_CAP_KINDS: Final = (LIMIT_NEAR.name, LIMIT_REACHED.name)
+_BURN_KINDS: Final = (RUNNING_OUT.name,)
+_TROUBLE: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class ObservingPace:
-    """In seconds: how often balances and limits are looked at, and how often the week's charges are summed up."""
+    """How often, in seconds, and how much at once.
+
+    Every `look_seconds` what has moved is looked at, and a page each of all balances and limits, for what nobody said:
+    a line that was drawn elsewhere, a word that got lost. After a gap in what is heard, pages follow one another every
+    `hurry_seconds`, until all have been looked at. The week's charges are summed up page by page, at most one round in
+    `burn_seconds`.
+    """
 
     look_seconds: float = 5.0
+    hurry_seconds: float = 0.2
     burn_seconds: float = 300.0
+    accounts: int = 5_000
+    limits: int = 2_000
+    burnt_accounts: int = 2_500
+    moved_accounts: int = 1_000
+    changed_mandates: int = 20
 
 
 class Observer:
     """`start`, then `stop`; or `look` and `look_at_burn` by hand, as tests do, with a clock of their own."""
 
     def __init__(
-        self, pool: Pool, *, pace: ObservingPace | None = None, now: Callable[[], datetime] | None = None
+        self,
+        pool: Pool,
+        *,
+        changes: Changes | None = None,
+        pace: ObservingPace | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`pool` is `bursar_ledger`'s. `now` replaces the database's time, for tests."""
+        """`pool` is `bursar_ledger`'s; without `changes`, all is found page by page. `now` replaces the database's
+        time, for tests."""
         self._pool = pool
+        self._changes = changes
         self._pace = pace or ObservingPace()
         self._now = now
+        self._places: dict[Table, Place] = {"account": FIRST, "spending_limit": FIRST}
+        self._in_doubt: set[Table] = set(self._places)
+        """Of what not everything has been looked at since words may have got lost."""
+        self._burn_place: Place | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -151,30 +107,96 @@ class Observer:
             await asyncio.gather(task, return_exceptions=True)
 
     async def look(self) -> int:
-        """Balances and limits, once; answers how many notices began or ended."""
-        at = self._at()
-        balances = await self._pool.fetch(_BALANCES, BALANCE_LOW.name)
-        caps = await self._pool.fetch(_CAPS, at)
-        seen = {**dict(_balances(balances)), **dict(_caps(caps))}
-        return await self._settle(seen, (BALANCE_LOW.name, LIMIT_NEAR.name, LIMIT_REACHED.name))
+        """All balances and limits, page by page; answers how many notices began or ended."""
+        self._places = dict.fromkeys(self._places, FIRST)
+        self._in_doubt = set(self._places)
+        changed = 0
+        while self._in_doubt:
+            for table in sorted(self._in_doubt):
+                changed += await self._look_at_page(table)
+        return changed
 
     async def look_at_burn(self) -> int:
-        """When money will end, and credit that will expire, once; answers how many notices began or ended."""
-        rows = await self._pool.fetch(_BURN, RUNNING_OUT.name, LOOKS_BACK, self._at())
-        vouchers = await self._pool.fetch(_EXPIRING, self._at(), max(EXPIRING_BEFORE))
-        seen = {**dict(_burn(rows)), **dict(_expiring(vouchers))}
-        return await self._settle(seen, (RUNNING_OUT.name, CREDIT_EXPIRING.name))
+        """When money will end, page by page, and credit that will expire; answers how many notices began or ended."""
+        changed = await self._look_at_vouchers()
+        self._burn_place = FIRST
+        while self._burn_place is not None:
+            changed += await self._look_at_burn_page(self._burn_place)
+        return changed
 
-    async def _settle(self, seen: Mapping[AlertKey, Observation], kinds: tuple[str, ...]) -> int:
-        """Decide account by account; what is open and was not seen at all has ended."""
-        found = dict(seen)
-        for row in await self._pool.fetch(_OPEN, list(kinds)):
-            found.setdefault(AlertKey(row["mandate_id"], row["kind"], row["account_id"]), _NOTHING)
+    async def look_at_changes(self) -> int:
+        """What has moved since this was called last; answers how many notices began or ended."""
+        if self._changes is None:
+            return 0
+        if self._changes.take_missed():
+            self._places = dict.fromkeys(self._places, FIRST)
+            self._in_doubt = set(self._places)
         changed = 0
-        for key in sorted(found):
+        accounts, at_once = self._changes.take_accounts(), self._pace.moved_accounts
+        for first in range(0, len(accounts), at_once):
+            moved = Named(accounts[first : first + at_once])
+            changed += await self._look_at_balances(moved)
+            changed += await self._look_at_caps(moved)
+        for mandate_id in self._changes.take_mandates(self._pace.changed_mandates):
+            # Its pool; and of its wallets a page, the others come with the pages.
+            changed += await self._look_at_balances(Named([(mandate_id, mandate_id)]))
+            changed += await self._look_at_caps(Named([(mandate_id, mandate_id)]))
+            after, last = Place(mandate_id, FIRST.item_id), Place(mandate_id, LAST.item_id)
+            async with looking.one_look(self._pool) as connection:
+                page = await looking.page_from(connection, "account", after, self._pace.accounts)
+            changed += await self._look_at_balances(Page(after, min(page.upto, last)))
+        return changed
+
+    async def look_at_next_page(self) -> int:
+        """A page of balances and a page of limits; answers how many notices began or ended."""
+        return sum([await self._look_at_page(table) for table in self._places])
+
+    async def _look_at_page(self, table: Table) -> int:
+        rows = self._pace.accounts if table == "account" else self._pace.limits
+        async with looking.one_look(self._pool) as connection:
+            page = await looking.page_from(connection, table, self._places[table], rows)
+        # First of all, so that a page that cannot be looked at does not keep all the others from it.
+        self._places[table] = FIRST if page.upto == LAST else page.upto
+        if page.upto == LAST:
+            self._in_doubt.discard(table)
+        return await (self._look_at_balances(page) if table == "account" else self._look_at_caps(page))
+
+    async def _look_at_balances(self, looked: Looked) -> int:
+        async with looking.one_look(self._pool) as connection:
+            told = await looking.told(connection, "account", looked, _BALANCE_KINDS)
+            seen = dict(_balances(await looking.low_balances(connection, looked)))
+        return await self._settle(seen, told)
+
+    async def _look_at_caps(self, looked: Looked) -> int:
+        async with looking.one_look(self._pool) as connection:
+            told = await looking.told(connection, "spending_limit", looked, _CAP_KINDS)
+            seen = dict(_caps(await looking.used_caps(connection, looked, self._at())))
+        return await self._settle(seen, told)
+
+    async def _look_at_burn_page(self, after: Place) -> int:
+        async with looking.one_look(self._pool) as connection:
+            page = await looking.page_from(connection, "account", after, self._pace.burnt_accounts)
+            self._burn_place = None if page.upto == LAST else page.upto
+            told = await looking.told(connection, "account", page, _BURN_KINDS)
+            seen = dict(_burn(await looking.burn_rates(connection, page, LOOKS_BACK, self._at())))
+        return await self._settle(seen, told)
+
+    async def _look_at_vouchers(self) -> int:
+        async with looking.one_look(self._pool) as connection:
+            told = await looking.told(connection, "account", Page(FIRST, LAST), (CREDIT_EXPIRING.name,))
+            found = await looking.expiring_vouchers(connection, max(EXPIRING_BEFORE), self._at())
+        return await self._settle(dict(_expiring(found)), told)
+
+    async def _settle(self, seen: Mapping[AlertKey, Observation], told: Mapping[AlertKey, Told]) -> int:
+        """Decide account by account what is news; what was told and was not seen at all has ended."""
+        changed = 0
+        for key in sorted(seen.keys() | told.keys()):
+            found = seen.get(key, _NOTHING)
+            if not is_news(told.get(key), found):
+                continue
             try:
-                changed += await self._decide(key, found[key])
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+                changed += await self._decide(key, found)
+            except _TROUBLE:
                 raise
             except Exception:
                 # One account that cannot be told of must not keep the others from it.
@@ -204,15 +226,27 @@ class Observer:
         next_burn = 0.0
         while True:
             try:
-                await self.look()
-                if time.monotonic() >= next_burn:
-                    await self.look_at_burn()
+                await self.look_at_changes()
+                await self.look_at_next_page()
+                if self._burn_place is not None:
+                    await self._look_at_burn_page(self._burn_place)
+                elif time.monotonic() >= next_burn:
                     next_burn = time.monotonic() + self._pace.burn_seconds
+                    await self._look_at_vouchers()
+                    await self._look_at_burn_page(FIRST)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 log.warning("notices_not_observed", error=repr(error))
+                self._doubt()
             except Exception:
                 log.exception("notices_observer_failed")
-            await asyncio.sleep(self._pace.look_seconds)
+                self._doubt()
+            await asyncio.sleep(self._pace.hurry_seconds if self._in_doubt else self._pace.look_seconds)
+
+    def _doubt(self) -> None:
+        """What was taken may not have been looked at: all of it again, but no hurry where the database has trouble."""
+        self._in_doubt.clear()
+        if self._changes is not None:
+            self._changes.doubt()
 
     def _at(self) -> datetime | None:
         return self._now() if self._now is not None else None

@@ -10,8 +10,10 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bursar.foundation.database import Database
 from bursar.foundation.secrets import Secrets
 from bursar.foundation.settings import Settings, SettingsError
+from bursar.notices.changes import Changes
 from bursar.notices.channels import Channel
 from bursar.notices.channels.egress import Egress
 from bursar.notices.channels.email import EmailChannel
@@ -84,11 +86,12 @@ class Telling:
 
 
 @asynccontextmanager
-async def running_notices(settings: Settings, pool: Pool, secrets: Secrets) -> AsyncIterator[Telling]:
+async def running_notices(settings: Settings, database: Database, secrets: Secrets) -> AsyncIterator[Telling]:
     """Deliver notices to finance and mails to one person, and look at balances, until the block ends.
 
-    `pool` is `bursar_ledger`'s. Any number of these may run on one database. Raises `SettingsError`.
+    Any number of these may run on one database. Raises `SettingsError`.
     """
+    pool = database.ledger_pool
     delivery = open_delivery(
         pool, mail_url=settings.mail_url, mail_from=settings.mail_from, public_url=settings.public_url, secrets=secrets
     )
@@ -105,7 +108,8 @@ async def running_notices(settings: Settings, pool: Pool, secrets: Secrets) -> A
             ),
             message_domain=delivery.message_domain,
         )
-        for part in (delivery, personal, Observer(pool), watch):
+        changes = Changes(database)
+        for part in (delivery, personal, changes, Observer(pool, changes=changes), watch):
             await part.start()
             life.push_async_callback(part.stop)
         yield Telling(delivery)

@@ -59,6 +59,7 @@ _TURN: Final = """
         ON CONFLICT (name) DO UPDATE SET ran_at = EXCLUDED.ran_at WHERE operator_chore.ran_at <= $2 - $3::interval
     RETURNING name
 """
+_TURN_AGAIN: Final = "UPDATE operator_chore SET ran_at = $2 WHERE name = $1"
 
 
 class Listed(NamedTuple):
@@ -130,6 +131,11 @@ async def overdue_holds(pool: Pool, at: datetime, grace: timedelta) -> int:
 async def takes_turn(pool: Pool, chore: str, at: datetime, every: timedelta) -> bool:
     """Whether the caller is the one that has to do it now, of all servers."""
     return await pool.fetchval(_TURN, chore, at, every) is not None
+
+
+async def gives_turn_back(pool: Pool, chore: str, ran_at: datetime) -> None:
+    """It could not be done: due again as if it had been done then."""
+    await pool.execute(_TURN_AGAIN, chore, ran_at)
 
 
 def _alert(row: Row) -> OperatorAlert:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 TELL_SECONDS: Final = 2.0
 LOOK_EVERY: Final = timedelta(minutes=1)
+VERIFY_AGAIN_AFTER: Final = timedelta(hours=1)
+"""Where it broke off, such as when the database went away."""
 OVERDUE_GRACE: Final = timedelta(minutes=5)
 """After a hold's expiry. A reaper that waits a whole TTL after the database was away is no anomaly."""
 
@@ -60,16 +62,18 @@ class OperatorWatch:
         self._settings = settings
         self._message_domain = message_domain
         self._now = now or (lambda: datetime.now(UTC))
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="operator-watch")
+        # A large journal takes minutes to verify, and operators are told meanwhile.
+        works = {"watch": (self.look, self.tell), "verify": (self.verify,)}
+        self._tasks = [asyncio.create_task(self._run(steps), name=f"operator-{name}") for name, steps in works.items()]
 
     async def stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def look(self) -> None:
         """Once a minute over all servers: holds that nobody resolves."""
@@ -84,7 +88,11 @@ class OperatorWatch:
         at, every = self._now(), self._settings.verify_every
         if not every or not await store.takes_turn(self._pool, "verify", at, every):
             return
-        found = [violation for violation in await verify(self._pool) if not violation.is_warning]
+        try:
+            found = [violation for violation in await verify(self._pool) if not violation.is_warning]
+        except Exception:
+            await store.gives_turn_back(self._pool, "verify", at - every + min(every, VERIFY_AGAIN_AFTER))
+            raise
         counts = Counter(violation.invariant for violation in found)
         first = {violation.invariant: violation for violation in reversed(found)}
         news = [
@@ -143,9 +151,9 @@ class OperatorWatch:
             log.warning("operators_not_told", error=str(error))
         return sent
 
-    async def _run(self) -> None:
+    async def _run(self, steps: Sequence[Callable[[], Awaitable[object]]]) -> None:
         while True:
-            for step in (self.look, self.verify, self.tell):
+            for step in steps:
                 try:
                     await step()
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
