@@ -1,12 +1,11 @@
-import { Alert, Tabs } from '@mantine/core';
+import { Alert } from '@mantine/core';
 import { type ComponentType, lazy, Suspense } from 'react';
-import { Redirect } from 'wouter';
+import { useSearchParams } from 'wouter';
 import { type Membership, seesPool, useMandate } from '../../shared/session/index.ts';
-import { commonTexts, Page, Waiting } from '../../shared/ui/index.ts';
+import { commonTexts, Page, SubPages, Waiting } from '../../shared/ui/index.ts';
 import { BackToConversation } from './back-to-conversation.tsx';
-import classes from './billing.module.css';
 import { Overview } from './overview/overview.tsx';
-import { TABS, type TabName, usePlace } from './place.ts';
+import { ROOT, TABS, type TabName } from './place.ts';
 import { useFollowBalance } from './queries.ts';
 import { pageTexts } from './texts/page.ts';
 
@@ -35,37 +34,34 @@ function Standing() {
   return <Alert color="yellow">{t(status)}</Alert>;
 }
 
+const PaymentReturn = lazy(() => import('./top-up/payment-return.tsx'));
+
+/** Shown to whoever comes back from paying online. */
+function Payment() {
+  const [search] = useSearchParams();
+  const paymentId = search.get('payment');
+  if (paymentId === null) return null;
+  return (
+    <Suspense fallback={<Waiting />}>
+      <PaymentReturn paymentId={paymentId} isCancelled={search.get('outcome') === 'cancelled'} />
+    </Suspense>
+  );
+}
+
 export default function BillingPage() {
   const t = pageTexts.use();
   const common = commonTexts.use();
   const mandate = useMandate();
-  const { tab, addressOf, go } = usePlace();
   useFollowBalance();
-  const tabs = tabsFor(mandate);
-  if (tab === null || !tabs.includes(tab)) return <Redirect to={addressOf('overview')} replace />;
-  const Content = CONTENT[tab];
   return (
     <Page title={common('billing')} actions={<BackToConversation variant="default" />}>
       <Standing />
-      <Tabs
-        value={tab}
-        keepMounted={false}
-        activateTabWithKeyboard={false}
-        onChange={(chosen) => go(tabs.find((each) => each === chosen) ?? 'overview')}
-      >
-        <Tabs.List aria-label={t('tabs')} className={classes['tabs'] ?? ''}>
-          {tabs.map((each) => (
-            <Tabs.Tab key={each} value={each}>
-              {t(each)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value={tab} pt="md">
-          <Suspense fallback={<Waiting />}>
-            <Content />
-          </Suspense>
-        </Tabs.Panel>
-      </Tabs>
+      <Payment />
+      <SubPages
+        base={ROOT}
+        title={t('tabs')}
+        pages={tabsFor(mandate).map((path) => ({ path, title: t(path), Content: CONTENT[path] }))}
+      />
     </Page>
   );
 }

@@ -82,11 +82,10 @@ export function useJournal(filter: JournalQuery) {
   });
 }
 
-export function useHolds(enabled: boolean) {
+export function useHolds() {
   const path = useMandatePath();
   return useQuery({
     queryKey: [...moneyKey(path.mandateId), 'holds'],
-    enabled,
     queryFn: () =>
       answer(api.GET('/api/mandates/{mandateId}/holds', { params: { path, query: { state: 'PENDING', limit: 50 } } })),
   });

@@ -1,11 +1,12 @@
-import { Group, SegmentedControl, Select, Stack, Switch, Text } from '@mantine/core';
+import { Group, SegmentedControl, Stack, Switch, Text } from '@mantine/core';
 import { lazy, Suspense, useState } from 'react';
 import type { HistoryAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
 import { Answered, Nothing, Panel, Waiting } from '../../../shared/ui/index.ts';
+import { AccountChoice, POOL } from '../form.tsx';
 import { dayIn, periodOf } from '../period.ts';
-import { useHistory, usePeople } from '../queries.ts';
+import { useHistory } from '../queries.ts';
 import { overviewTexts } from '../texts/overview.ts';
 import { pageTexts } from '../texts/page.ts';
 import { HistoryTable } from './history-table.tsx';
@@ -13,27 +14,6 @@ import { HistoryTable } from './history-table.tsx';
 const Chart = lazy(() => import('./history-chart.tsx'));
 const PERIODS = ['last7', 'last30', 'last90'] as const;
 type HistoryPeriod = (typeof PERIODS)[number];
-const POOL = 'pool';
-
-function AccountChoice({ value, onChange }: { value: string; onChange: (account: string) => void }) {
-  const t = pageTexts.use();
-  const people = usePeople();
-  return (
-    <Select
-      size="xs"
-      w={220}
-      searchable
-      allowDeselect={false}
-      aria-label={t('account')}
-      value={value}
-      onChange={(account) => onChange(account ?? POOL)}
-      data={[
-        { value: POOL, label: t('pool') },
-        ...[...people].map(([id, name]) => ({ value: id, label: t('walletOf', { name }) })),
-      ]}
-    />
-  );
-}
 
 function Drawn({ history, asTable }: { history: HistoryAnswer; asTable: boolean }) {
   const t = overviewTexts.use();
@@ -73,7 +53,7 @@ export function History({ isWallet }: { isWallet: boolean }) {
       hint={t('historyHint')}
       actions={
         <Group gap="sm">
-          {!isWallet && <AccountChoice value={account} onChange={setAccount} />}
+          {!isWallet && <AccountChoice size="xs" value={account} onChange={setAccount} />}
           <SegmentedControl
             size="xs"
             aria-label={words('period')}

@@ -1,56 +1,38 @@
+import type { HoldAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
-import { payingAccount, useBalance } from '../../../shared/live/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
-import { Answered, Nothing, Panel } from '../../../shared/ui/index.ts';
-import classes from '../billing.module.css';
+import { Answered, type Column, DataTable, Nothing, Panel } from '../../../shared/ui/index.ts';
 import { Money } from '../money.tsx';
 import { nameOf, useHolds, usePeople } from '../queries.ts';
 import { overviewTexts } from '../texts/overview.ts';
 import { pageTexts } from '../texts/page.ts';
 
+function useColumns(): readonly Column<HoldAnswer>[] {
+  const t = overviewTexts.use();
+  const words = pageTexts.use();
+  const format = useFormat(useMandate().timeZone);
+  const people = usePeople();
+  return [
+    { key: 'who', label: words('person'), cell: ({ userId }) => (userId ? nameOf(people, userId) : '–') },
+    { key: 'model', label: words('model'), cell: ({ model }) => model ?? '–' },
+    { key: 'since', label: t('since'), cell: ({ createdAt }) => format.time(createdAt) },
+    { key: 'frees', label: t('frees'), cell: ({ expiresAt }) => format.time(expiresAt) },
+    { key: 'amount', label: words('amount'), isFigure: true, cell: ({ amount }) => <Money amount={amount} /> },
+  ];
+}
+
 /** What calls in flight have set aside. */
 export function OpenHolds() {
   const t = overviewTexts.use();
-  const words = pageTexts.use();
-  const mandate = useMandate();
-  const format = useFormat(mandate.timeZone);
-  const people = usePeople();
-  const query = useHolds(payingAccount(useBalance(), mandate, 'pool') !== null);
+  const columns = useColumns();
   return (
     <Panel title={t('openHolds')}>
-      <Answered query={query}>
+      <Answered query={useHolds()}>
         {({ holds }) =>
           holds.length === 0 ? (
             <Nothing>{t('noHolds')}</Nothing>
           ) : (
-            <div className={classes['scroll']}>
-              <table className={classes['table']}>
-                <thead>
-                  <tr>
-                    <th scope="col">{t('since')}</th>
-                    <th scope="col">{words('person')}</th>
-                    <th scope="col">{words('model')}</th>
-                    <th scope="col">{t('frees')}</th>
-                    <th scope="col" className={classes['number']}>
-                      {words('amount')}
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {holds.map((hold) => (
-                    <tr key={hold.id}>
-                      <td>{format.time(hold.createdAt)}</td>
-                      <td>{hold.userId ? nameOf(people, hold.userId) : '–'}</td>
-                      <td>{hold.model ?? '–'}</td>
-                      <td>{format.time(hold.expiresAt)}</td>
-                      <td className={classes['number']}>
-                        <Money amount={hold.amount} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <DataTable caption={t('openHolds')} columns={columns} rows={holds} rowKey={({ id }) => id} />
           )
         }
       </Answered>

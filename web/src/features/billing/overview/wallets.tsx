@@ -5,9 +5,8 @@ import { Link } from 'wouter';
 import { useFormat } from '../../../shared/i18n/index.ts';
 import { type Account, useBalance } from '../../../shared/live/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
-import { Panel } from '../../../shared/ui/index.ts';
+import { type Column, DataTable, Panel } from '../../../shared/ui/index.ts';
 import { isZero, nanosOf, sumOf } from '../amount.ts';
-import classes from '../billing.module.css';
 import { Money } from '../money.tsx';
 import { usePlace } from '../place.ts';
 import { nameOf, usePeople } from '../queries.ts';
@@ -32,53 +31,31 @@ function useWallets(): readonly Wallet[] {
   );
 }
 
-function WalletTable({ wallets, names }: { wallets: readonly Wallet[]; names: (userId: string) => string }) {
+function useColumns(names: (userId: string) => string): readonly Column<Wallet>[] {
   const t = overviewTexts.use();
   const words = pageTexts.use();
   const { addressOf } = usePlace();
-  return (
-    <div className={classes['scroll']}>
-      <table className={classes['table']}>
-        <thead>
-          <tr>
-            <th scope="col">{words('person')}</th>
-            <th scope="col" className={classes['number']}>
-              {words('available')}
-            </th>
-            <th scope="col" className={classes['number']}>
-              {words('held')}
-            </th>
-            <th scope="col">
-              <span className="visually-hidden">{words('actions')}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {wallets.map(({ userId, available, held }) => (
-            <tr key={userId}>
-              <th scope="row">{names(userId)}</th>
-              <td className={classes['number']}>
-                <Money amount={available} />
-              </td>
-              <td className={classes['number']}>
-                <Money amount={held} />
-              </td>
-              <td className={classes['number']}>
-                <Anchor
-                  component={Link}
-                  href={addressOf('top-up', { for: userId })}
-                  size="sm"
-                  aria-label={t('moveTo', { name: names(userId) })}
-                >
-                  {t('move')}
-                </Anchor>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+  const link = ({ userId }: Wallet) => (
+    <Anchor
+      component={Link}
+      href={addressOf('top-up', { for: userId })}
+      size="sm"
+      aria-label={t('moveTo', { name: names(userId) })}
+    >
+      {t('move')}
+    </Anchor>
   );
+  return [
+    { key: 'who', label: words('person'), cell: ({ userId }) => names(userId) },
+    {
+      key: 'available',
+      label: words('available'),
+      isFigure: true,
+      cell: ({ available }) => <Money amount={available} />,
+    },
+    { key: 'held', label: words('held'), isFigure: true, cell: ({ held }) => <Money amount={held} /> },
+    { key: 'move', label: words('actions'), isActions: true, cell: link },
+  ];
 }
 
 /** Everybody's personal credit; not shown where there is none and none is used. */
@@ -90,6 +67,7 @@ export function Wallets({ isPayer }: { isPayer: boolean }) {
   const wallets = useWallets();
   const [wanted, setWanted] = useState('');
   const names = (userId: string) => nameOf(people, userId);
+  const columns = useColumns(names);
   if (wallets.length === 0 || (!isPayer && wallets.every(({ posted, held }) => isZero(posted) && isZero(held)))) {
     return null;
   }
@@ -107,7 +85,7 @@ export function Wallets({ isPayer }: { isPayer: boolean }) {
           maw={320}
         />
       )}
-      <WalletTable wallets={shown} names={names} />
+      <DataTable caption={t('wallets')} columns={columns} rows={shown} rowKey={({ userId }) => userId} />
     </Panel>
   );
 }

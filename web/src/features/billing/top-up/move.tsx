@@ -1,0 +1,71 @@
+import { Button, Group, SegmentedControl, Stack } from '@mantine/core';
+import { type FormEvent, useState } from 'react';
+import type { PostedAnswer } from '../../../shared/api/index.ts';
+import { Panel } from '../../../shared/ui/index.ts';
+import { isZero, negated, readAmount } from '../amount.ts';
+import { AmountInput, FormTrouble, PersonChoice, problemAt } from '../form.tsx';
+import { pageTexts } from '../texts/page.ts';
+import { topUpTexts } from '../texts/top-up.ts';
+import { useWalletTransfer } from './money-in.ts';
+
+interface MoveProps {
+  readonly person: string | null;
+  readonly onPosted: (posted: PostedAnswer) => void;
+}
+
+/** For finance: between the pool and a wallet. */
+export function Move({ person: first, onPosted }: MoveProps) {
+  const t = topUpTexts.use();
+  const words = pageTexts.use();
+  const [person, setPerson] = useState(first);
+  const [amount, setAmount] = useState('');
+  const [isBack, setBack] = useState(false);
+  const [wasSent, setSent] = useState(false);
+  const read = readAmount(amount);
+  const isAmountMissing = read === null || isZero(read) || read.startsWith('-');
+  const transfer = useWalletTransfer((posted) => {
+    setAmount('');
+    setSent(false);
+    onPosted(posted);
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setSent(true);
+    if (isAmountMissing || person === null) return;
+    transfer.mutate({ userId: person, amount: isBack ? negated(read) : read });
+  };
+  return (
+    <Panel title={t('move')} hint={t('moveHint')}>
+      <form onSubmit={submit} noValidate>
+        <Stack>
+          <PersonChoice
+            value={person}
+            onChange={setPerson}
+            error={wasSent && person === null ? t('choosePerson') : problemAt(transfer.error, 'userId')}
+          />
+          <SegmentedControl
+            aria-label={t('direction')}
+            style={{ alignSelf: 'flex-start' }}
+            value={isBack ? 'back' : 'to'}
+            onChange={(value) => setBack(value === 'back')}
+            data={[
+              { value: 'to', label: t('toPerson') },
+              { value: 'back', label: t('fromPerson') },
+            ]}
+          />
+          <AmountInput
+            value={amount}
+            onChange={(event) => setAmount(event.currentTarget.value)}
+            error={wasSent && isAmountMissing ? words('amountNeeded') : problemAt(transfer.error, 'amount')}
+          />
+          <FormTrouble error={transfer.error} fields={['amount', 'userId']} />
+          <Group>
+            <Button type="submit" loading={transfer.isPending}>
+              {t('moveNow')}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Panel>
+  );
+}
