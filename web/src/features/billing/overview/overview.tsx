@@ -9,6 +9,8 @@ import { usePlace } from '../place.ts';
 import { useOverview } from '../queries.ts';
 import { overviewTexts } from '../texts/overview.ts';
 import { pageTexts } from '../texts/page.ts';
+import { topUpTexts } from '../texts/top-up.ts';
+import { canTopUp } from '../top-up/can-top-up.ts';
 import { Figures, LiveMark, mainAccount } from './figures.tsx';
 import { History } from './history.tsx';
 import { OpenHolds } from './open-holds.tsx';
@@ -28,14 +30,15 @@ function HowPaid({ overview }: { overview: OverviewAnswer }) {
   );
 }
 
-function Actions() {
+function Actions({ isAble }: { isAble: boolean }) {
   const t = pageTexts.use();
+  const ask = topUpTexts.use();
   const { addressOf } = usePlace();
   return (
     <Group justify="space-between">
       <LiveMark />
       <Button component={Link} href={addressOf('top-up')}>
-        {t('top-up')}
+        {isAble ? t('top-up') : ask('ask')}
       </Button>
     </Group>
   );
@@ -50,7 +53,7 @@ export function Overview() {
     <Answered query={query}>
       {(overview) => (
         <Stack gap="lg">
-          <Actions />
+          <Actions isAble={canTopUp(overview)} />
           <Figures overview={overview} />
           <HowPaid overview={overview} />
           {mainAccount(overview, mandate, balance) && <History isWallet={!overview.seesPool} />}

@@ -1,4 +1,4 @@
-import { Button, Group, SegmentedControl, Stack } from '@mantine/core';
+import { Button, Group, Radio, Stack } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { PostedAnswer } from '../../../shared/api/index.ts';
 import { Panel } from '../../../shared/ui/index.ts';
@@ -43,16 +43,16 @@ export function Move({ person: first, onPosted }: MoveProps) {
             onChange={setPerson}
             error={wasSent && person === null ? t('choosePerson') : problemAt(transfer.error, 'userId')}
           />
-          <SegmentedControl
-            aria-label={t('direction')}
-            style={{ alignSelf: 'flex-start' }}
+          <Radio.Group
+            label={t('direction')}
             value={isBack ? 'back' : 'to'}
             onChange={(value) => setBack(value === 'back')}
-            data={[
-              { value: 'to', label: t('toPerson') },
-              { value: 'back', label: t('fromPerson') },
-            ]}
-          />
+          >
+            <Group mt={6}>
+              <Radio value="to" label={t('toPerson')} />
+              <Radio value="back" label={t('fromPerson')} />
+            </Group>
+          </Radio.Group>
           <AmountInput
             value={amount}
             onChange={(event) => setAmount(event.currentTarget.value)}

@@ -13,6 +13,7 @@ import { useOverview } from '../queries.ts';
 import { topUpTexts } from '../texts/top-up.ts';
 import { Ask } from './ask.tsx';
 import { ByHand } from './by-hand.tsx';
+import { canTopUp } from './can-top-up.ts';
 import { Move } from './move.tsx';
 import { Online } from './online.tsx';
 import { Voucher } from './voucher.tsx';
@@ -63,11 +64,6 @@ function Means({ overview, account, onPosted }: MeansProps) {
       {means.online && <Online account={account} online={means.online} />}
     </>
   );
-}
-
-/** Whether somebody can put money where it is of use to them. */
-export function canTopUp({ means, mayTopUp, seesPool }: OverviewAnswer): boolean {
-  return (mayTopUp || seesPool) && (means.byHand || means.voucher || means.online !== null);
 }
 
 function Ways({ overview }: { overview: OverviewAnswer }) {
