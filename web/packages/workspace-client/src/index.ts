@@ -1,3 +1,4 @@
+export { addAmounts } from './amounts.ts';
 export * from './billing.ts';
 export * from './errors.ts';
 export * from './events.ts';
