@@ -25,8 +25,8 @@ from bursar.notices.unsubscribing import PATH, Reader, UnsubscribeLinks
 _STYLE: Final = (
     "body{font:17px/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.25rem;color:#14171a;"
     "background:#fff;overflow-wrap:anywhere}button{font:inherit;font-weight:600;padding:.7rem 1.3rem;border:0;"
-    "border-radius:8px;background:#1c5fd4;color:#fff;cursor:pointer}"
-    "@media(prefers-color-scheme:dark){body{color:#f1f3f5;background:#14171a}button{background:#4c8dff;color:#0b1220}}"
+    "border-radius:8px;background:#1f5f4f;color:#fff;cursor:pointer}"
+    "@media(prefers-color-scheme:dark){body{color:#f1f3f5;background:#14171a}button{background:#5aad8d;color:#0b1a14}}"
 )
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",

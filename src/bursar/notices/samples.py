@@ -30,6 +30,7 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
     "TOP_UP_APPROVED": {"own": True},
     "TOP_UP_DECLINED": {"own": True},
 }
+_SOMEBODY: Final = (UUID("0198abcd-5555-4666-8777-888899990000"), "Anna Muster")
 _LEFT: Final = {"EXHAUSTED": 4_100_000, "LIMIT_REACHED": 0}
 _NEEDED: Final = {"EXHAUSTED": 12_000_000}
 
@@ -46,7 +47,8 @@ _QUEUE: Final = """
 def preview(kind: str, language: str, mandate: MandateFacts, public_url: str) -> Mail:
     """A notice with figures that are made up. Raises `KeyError` for an unknown kind."""
     left, needed = _LEFT.get(kind, 15_000_000_000), _NEEDED.get(kind, 100_000_000_000)
-    figures = Figures(_SINCE, 12, 3, needed, left, None, None, _MORE.get(kind, {}))
+    user_id, user_name = _SOMEBODY
+    figures = Figures(_SINCE, 12, 3, needed, left, user_id, None, _MORE.get(kind, {}))
     facts = MailFacts(
         kind=kind,
         language=language,
@@ -57,11 +59,11 @@ def preview(kind: str, language: str, mandate: MandateFacts, public_url: str) ->
         billing_model=mandate.billing_model,
         account_id=mandate.mandate_id,
         figures=figures,
-        user_name=None,
+        user_name=user_name,
         key_name=None,
         cooldown_seconds=3600,
         top_up_url=billing_url(public_url, mandate.mandate_id),
-        requests=(("Anna Muster", "…"),),
+        requests=((user_name, "…"),),
     )
     return render(facts)
 

@@ -17,7 +17,8 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; displ
 main { max-width: 26rem; padding: 2rem; }
 h1 { font-size: 1.4rem; margin: 0 0 1rem; }
 button { font: inherit; font-weight: 600; width: 100%; margin: 0.5rem 0; padding: 0.7rem 1.2rem; border: 0;
-  border-radius: 8px; background: #1c5fd4; color: #fff; cursor: pointer; }
+  border-radius: 8px; background: #1f5f4f; color: #fff; cursor: pointer; }
+@media (prefers-color-scheme: dark) { button { background: #5aad8d; color: #0b1a14; } }
 button:focus-visible, a:focus-visible { outline: 3px solid #f5a623; outline-offset: 2px; }
 """
 
