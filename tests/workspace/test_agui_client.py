@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from bursar.foundation.database import connect_database
-from bursar.identity.sign_in import members, sessions
-from bursar.identity.sign_in.browser import Cookies
-from bursar.identity.sign_in.tokens import csrf_token
 from tests.clients import node_clients
 from tests.workspace.conftest import ROOT_KEY, Installation
+from tests.workspace.signed_in import session_headers
 from tests.workspace.world import LEASE, Person, new_person
 
 
@@ -24,25 +19,6 @@ def node_script() -> list[str]:
     node = node_clients.node_program()
     node_clients.install(node)
     return [str(node), str(node_clients.HERE / "agui.mjs")]
-
-
-def session_headers(house: Installation, person: Person) -> dict[str, str]:
-    """A new session of the person, as the headers of a browser's change."""
-
-    async def sign_in() -> str:
-        async with connect_database(house.addresses) as database, database.as_operator() as connection:
-            identity_id = await members.seen_identity(connection, "https://issuer.example", person.user_id, None)
-            await connection.execute(
-                "INSERT INTO membership (mandate_id, user_id, identity_id, linked_by)"
-                " VALUES ($1, $2, $3, 'invitation')",
-                UUID(person.mandate.id),
-                UUID(person.user_id),
-                identity_id,
-            )
-            return await sessions.new_session(connection, identity_id, "test", None)
-
-    text = asyncio.run(sign_in())
-    return {"Cookie": f"{Cookies(house.first.url).session}={text}", "x-csrf-token": csrf_token(text)}
 
 
 def told(script: list[str], house: Installation, person: Person, thread: str, prompt: str, **more: Any) -> Any:

@@ -2,7 +2,7 @@ import { NETWORK_LOST, responseError, type WorkspaceError } from './errors.ts';
 import { parseEvent } from './events.ts';
 import type { RequestHeaders, WorkspaceOptions } from './options.ts';
 import { type Action, reduce } from './reducer.ts';
-import { EventStreamParser } from './sse.ts';
+import { EventStreamParser, type ServerSentEvent } from './sse.ts';
 import { INITIAL_STATE, isBusy, type Message, type Resumption, type WorkspaceState } from './state.ts';
 import { type ServerThread, stateOfThread } from './thread.ts';
 import { sleep, Watch } from './watch.ts';
@@ -163,7 +163,10 @@ class Store implements WorkspaceStore {
     if (this.#state.unsent !== null) {
       if (isBusy(this.#state)) await this.#fail(connection, NETWORK_LOST, 'send');
     } else if (thread.run?.status === 'RUNNING') await this.#follow(connection);
-    else if (retryAt !== null) await this.#waitForHeldFunds(connection, retryAt);
+    else if (retryAt !== null && heldSeconds(this.#state) !== null) {
+      this.#dispatch({ type: 'waiting', retryAt });
+      await this.#goOnByItself(connection);
+    }
   }
 
   async #read(connection: AbortSignal, resumption: Resumption): Promise<ServerThread | null> {
@@ -219,26 +222,18 @@ class Store implements WorkspaceStore {
   async #follow(connection: AbortSignal, ifMissing?: WorkspaceError): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       const before = this.#state.lastEventId;
-      const watch = this.#watch(connection);
+      const answer = await this.#events(connection, before);
       let isWhole = false;
-      try {
-        const headers = { 'last-event-id': String(before) };
-        const response = await this.#fetch('GET', `/runs/${this.#state.runId}/events`, watch.signal, headers);
-        if (response.ok) isWhole = await this.#consume({ response, watch, attempts: 1 }, connection);
-        else {
-          const error = await responseError(response);
-          if (connection.aborted) return;
-          if (error.kind === 'not_found' && ifMissing !== undefined) return this.#fail(connection, ifMissing, 'send');
-          if (!PASSING.has(error.kind)) return this.#fail(connection, error, resumptionAfter(error));
-        }
-      } catch {
-        // Not reached, or lost on the way: what came is kept.
-      } finally {
-        watch.end();
+      if (answer?.response.ok) isWhole = await this.#consume(answer, connection);
+      else if (answer !== null) {
+        const error = await this.#refusal(answer);
+        if (connection.aborted) return;
+        if (error.kind === 'not_found' && ifMissing !== undefined) return this.#fail(connection, ifMissing, 'send');
+        if (!PASSING.has(error.kind)) return this.#fail(connection, error, resumptionAfter(error));
       }
       if (connection.aborted) return;
+      if (isWhole && !isBusy(this.#state)) return this.#goOnByItself(connection);
       const isNew = this.#state.lastEventId > before;
-      if (isWhole && !isBusy(this.#state)) return this.#end(connection);
       // It stands still, and not where we think.
       if (isWhole && !isNew && attempt > 0) return this.#take(connection);
       if (isNew) attempt = 0;
@@ -246,16 +241,27 @@ class Store implements WorkspaceStore {
     }
   }
 
+  async #events(connection: AbortSignal, after: number): Promise<Answer | null> {
+    const watch = this.#watch(connection);
+    const headers = { 'last-event-id': String(after) };
+    try {
+      const response = await this.#fetch('GET', `/runs/${this.#state.runId}/events`, watch.signal, headers);
+      return { response, watch, attempts: 1 };
+    } catch {
+      watch.end();
+      return null;
+    }
+  }
+
   /** The stream that a run begins or goes on with, and what follows if it breaks. */
   async #hear(answer: Answer, connection: AbortSignal): Promise<void> {
-    const isWhole = await this.#consume(answer, connection).catch(() => false);
-    answer.watch.end();
+    const isWhole = await this.#consume(answer, connection);
     if (connection.aborted) return;
-    if (isWhole && !isBusy(this.#state)) return this.#end(connection);
+    if (isWhole && !isBusy(this.#state)) return this.#goOnByItself(connection);
     await this.#follow(connection);
   }
 
-  /** Takes in events; whether the stream was closed, and not broken. Throws what reading throws. */
+  /** Takes in events, to the last of the stream; whether it was closed, and did not break. */
   async #consume({ response, watch }: Answer, connection: AbortSignal): Promise<boolean> {
     this.#dispatch({ type: 'connected' });
     if (this.#stopWhenConnected && this.#state.runId !== null) {
@@ -263,20 +269,30 @@ class Store implements WorkspaceStore {
       void this.#stopRun(this.#state.runId);
     }
     const reader = response.body?.getReader();
-    if (reader === undefined) return true;
     const parser = new EventStreamParser();
-    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-      if (connection.aborted) return false;
+    for (;;) {
+      // What came before a connection breaks is kept.
+      const piece = await reader?.read().catch(() => null);
+      if (piece === null || piece?.value === undefined || connection.aborted) {
+        watch.end();
+        return piece !== null && !connection.aborted;
+      }
       watch.heard();
-      const events = parser.push(piece.value).flatMap(({ id, data }): (Action & { type: 'event' })[] => {
-        const event = parseEvent(data);
-        return event === null ? [] : [{ type: 'event', id: numberOf(id), event }];
-      });
-      const before = this.#state.lastEventId;
-      this.#dispatch(...events);
-      for (const { id, event } of events) if (id === null || id > before) this.#options.onEvent?.(event);
+      this.#happened(parser.push(piece.value));
     }
-    return true;
+  }
+
+  /** What came together is one change. */
+  #happened(told: readonly ServerSentEvent[]): void {
+    const events = told.flatMap(({ id, data }): (Action & { type: 'event' })[] => {
+      const event = parseEvent(data);
+      return event === null ? [] : [{ type: 'event', id: numberOf(id), event }];
+    });
+    const { lastEventId } = this.#state;
+    const wasBusy = isBusy(this.#state);
+    this.#dispatch(...events);
+    for (const { id, event } of events) if (id === null || id > lastEventId) this.#options.onEvent?.(event);
+    if (wasBusy && !isBusy(this.#state)) this.#tellEnd();
   }
 
   async #refusal({ response, watch }: Answer): Promise<WorkspaceError> {
@@ -289,22 +305,22 @@ class Store implements WorkspaceStore {
 
   async #fail(connection: AbortSignal, error: WorkspaceError, resumption: Resumption | null): Promise<void> {
     this.#dispatch({ type: 'failed', error, resumption });
-    await this.#end(connection);
+    this.#tellEnd();
+    await this.#goOnByItself(connection);
   }
 
-  async #end(connection: AbortSignal): Promise<void> {
+  #tellEnd(): void {
+    const seconds = this.#options.retryHeldFunds === false ? null : heldSeconds(this.#state);
+    if (seconds !== null) this.#dispatch({ type: 'waiting', retryAt: Date.now() + seconds * 1000 });
     const { error } = this.#state;
     if (error !== null) this.#options.onError?.(error);
     this.#options.onEnd?.();
-    if (error?.kind !== 'insufficient_balance' || error.billing.reason !== 'FUNDS_HELD') return;
-    await this.#waitForHeldFunds(connection, Date.now() + error.billing.retryAfterSeconds * 1000);
   }
 
-  async #waitForHeldFunds(connection: AbortSignal, retryAt: number): Promise<void> {
-    const { error, resumption } = this.#state;
-    if (error?.kind !== 'insufficient_balance' || error.billing.reason !== 'FUNDS_HELD') return;
-    if (this.#options.retryHeldFunds === false || resumption === null || connection.aborted) return;
-    this.#dispatch({ type: 'waiting', retryAt });
+  /** Where held funds are waited for. */
+  async #goOnByItself(connection: AbortSignal): Promise<void> {
+    const { retryAt } = this.#state;
+    if (retryAt === null || connection.aborted) return;
     await sleep(Math.max(0, retryAt - Date.now()), connection);
     if (!connection.aborted) await this.resume();
   }
@@ -315,7 +331,7 @@ class Store implements WorkspaceStore {
     const millis = (this.#options.reconnectMillis ?? defaultReconnectMillis)(attempt);
     const hasEnded = resumption === 'follow' && !isBusy(this.#state);
     if (millis === null) {
-      await (hasEnded ? this.#end(connection) : this.#fail(connection, NETWORK_LOST, resumption));
+      await (hasEnded ? this.#goOnByItself(connection) : this.#fail(connection, NETWORK_LOST, resumption));
       return false;
     }
     if (!hasEnded) this.#dispatch({ type: 'disconnected' });
@@ -359,6 +375,12 @@ class Store implements WorkspaceStore {
     this.#state = next;
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** For how long funds are held, where that is what the run stands still for. */
+function heldSeconds({ error, resumption }: WorkspaceState): number | null {
+  const isHeld = error?.kind === 'insufficient_balance' && error.billing.reason === 'FUNDS_HELD';
+  return isHeld && resumption !== null ? error.billing.retryAfterSeconds : null;
 }
 
 function resumptionAfter(error: WorkspaceError): Resumption {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { EventStreamParser } from '../src/index.ts';
-import { eventsOf, RECORDINGS, stateAfter } from './support/recordings.ts';
+import { EventStreamParser, INITIAL_STATE, reduce } from '../src/index.ts';
+import { eventsOf, RECORDINGS } from './support/recordings.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const parsed = (...pieces: Uint8Array[]) => {
   const parser = new EventStreamParser();
   return pieces.flatMap((piece) => parser.push(piece));
 };
+const stateAfter = (events: ReturnType<typeof eventsOf>) => events.reduce(reduce, INITIAL_STATE);
 const message = (data: string, id: string | null = null) => ({ id, event: 'message', data });
 
 describe('recorded streams', () => {

@@ -2,19 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WorkspaceError, WorkspaceState } from '../src/index.ts';
 import { EXHAUSTED } from './support/billing.ts';
 import { recording } from './support/recordings.ts';
-import {
-  json,
-  LOST,
-  problem,
-  ScriptedServer,
-  SILENT,
-  Stream,
-  settled,
-  sse,
-  streamed,
-  until,
-} from './support/server.ts';
-import { begun, broken, cancelled, finished, held, run, started, THREAD, text, workspace } from './support/story.ts';
+import { json, LOST, problem, ScriptedServer, SILENT, Stream, sse, streamed, until } from './support/server.ts';
+import { begun, broken, cancelled, finished, run, started, THREAD, text, workspace } from './support/story.ts';
 
 const answer = (state: WorkspaceState) => state.messages.find((message) => message.role === 'assistant')?.content;
 let server: ScriptedServer;
@@ -183,6 +172,25 @@ describe('a parked run', () => {
     expect(onError).toHaveBeenCalledTimes(2);
   });
 
+  it('is told of with its last event, however long the connection stays', async () => {
+    const stream = new Stream();
+    server.on('GET ', json(THREAD)).on('POST /runs', stream.reply);
+    const [onError, onEnd] = [vi.fn(), vi.fn()];
+    const store = workspace(server, { onError, onEnd });
+    const done = store.send('Hello?');
+    await until(() => store.getState().status === 'streaming');
+    stream.events(1, started(), broken('INSUFFICIENT_BALANCE', { billing: EXHAUSTED }));
+    await until(() => store.getState().status === 'failed');
+    expect(onError.mock.calls).toEqual([[store.getState().error]]);
+    expect(onEnd).toHaveBeenCalledTimes(1);
+    server.on('POST /runs/id-1/continue', streamed(sse(3, started(), finished())));
+    await store.resume();
+    await done;
+    expect(stream.isLetGo).toBe(true);
+    expect(store.getState().status).toBe('idle');
+    expect([onError.mock.calls.length, onEnd.mock.calls.length]).toEqual([1, 2]);
+  });
+
   it('is heard where somebody else has let it go on', async () => {
     const error = broken('INSUFFICIENT_BALANCE', { billing: EXHAUSTED });
     server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), begun(), text('Hi'), error)));
@@ -204,86 +212,6 @@ describe('a parked run', () => {
     expect(store.getState()).toMatchObject({ error: { kind: 'run_failed', code: 'FAILED' }, resumption: 'continue' });
     await store.resume();
     expect(store.getState()).toMatchObject({ status: 'idle', error: null, runId: 'newer' });
-  });
-});
-
-describe('held funds', () => {
-  it('are waited for, with a countdown, and the run goes on by itself', async () => {
-    server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), held)));
-    server.on('POST /runs/id-1/continue', streamed(sse(3, started(), held)));
-    server.on('POST /runs/id-1/continue', streamed(sse(5, started(), begun(), text('Hi'), finished())));
-    const onEnd = vi.fn();
-    const store = workspace(server, { onEnd });
-    const done = store.send('Hello?');
-    await until(() => store.getState().retryAt !== null);
-    expect(store.getState()).toMatchObject({
-      status: 'failed',
-      retryAt: Date.now() + 2000,
-      error: { billing: { reason: 'FUNDS_HELD' } },
-    });
-    await vi.advanceTimersByTimeAsync(1999);
-    await settled();
-    expect(server.lines).toEqual(['GET ', 'POST /runs']);
-    await vi.advanceTimersByTimeAsync(1);
-    await until(() => store.getState().lastEventId === 4 && store.getState().retryAt !== null);
-    expect(store.getState().retryAt).toBe(Date.now() + 2000);
-    await vi.advanceTimersByTimeAsync(2000);
-    await done;
-    expect(store.getState()).toMatchObject({ status: 'idle', error: null, retryAt: null });
-    expect(answer(store.getState())).toBe('Hi');
-    expect(onEnd).toHaveBeenCalledTimes(3);
-  });
-
-  const waiting = async () => {
-    server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), held)));
-    const store = workspace(server);
-    void store.send('Hello?');
-    await until(() => store.getState().retryAt !== null);
-    return store;
-  };
-
-  it.each(['stop', 'close'] as const)('are not waited for after %s', async (ending) => {
-    const store = await waiting();
-    await store[ending]();
-    expect(store.getState()).toMatchObject({ status: 'failed', retryAt: null, resumption: 'continue' });
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(server.lines).toEqual(['GET ', 'POST /runs']);
-  });
-
-  it('are tried at once by resume', async () => {
-    const store = await waiting();
-    server.on('POST /runs/id-1/continue', streamed(sse(3, started(), finished())));
-    await store.resume();
-    expect(store.getState()).toMatchObject({ status: 'idle', retryAt: null });
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(server.lines).toHaveLength(3);
-  });
-
-  it('are still waited for when the thread is read meanwhile', async () => {
-    const store = await waiting();
-    const { retryAt, error } = store.getState();
-    const billing = error?.kind === 'insufficient_balance' ? error.billing : null;
-    const parked = { ...THREAD, run: run({ id: 'id-1', status: 'PARKED', lastEventId: 2, billing }) };
-    server.on('GET ', json(parked)).on('POST /runs/id-1/continue', streamed(sse(3, started(), finished())));
-    await vi.advanceTimersByTimeAsync(500);
-    const done = store.load();
-    await until(() => store.getState().retryAt === retryAt && server.lines.length === 3);
-    await vi.advanceTimersByTimeAsync(1500);
-    await done;
-    expect(store.getState().status).toBe('idle');
-  });
-
-  it('are not waited for where that is switched off, nor when an old thread is opened', async () => {
-    server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), held)));
-    const store = workspace(server, { retryHeldFunds: false });
-    await store.send('Hello?');
-    expect(store.getState()).toMatchObject({ status: 'failed', retryAt: null, resumption: 'continue' });
-    const error = store.getState().error;
-    const billing = error?.kind === 'insufficient_balance' ? error.billing : null;
-    server.on('GET ', json({ ...THREAD, run: run({ status: 'PARKED', billing }) }));
-    const other = workspace(server);
-    await other.load();
-    expect(other.getState()).toMatchObject({ status: 'failed', retryAt: null, resumption: 'continue' });
   });
 });
 
