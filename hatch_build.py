@@ -30,15 +30,13 @@ WITHOUT_PAGES: Final = "BURSAR_WITHOUT_PAGES"
 STAMP: Final = ".sources"
 _NO_SOURCES: Final = {"node_modules", "dist", "tests", "openapi.json"}
 _TEST: Final = re.compile(r"\.test\.tsx?$")
-_INSTALL: Final = (
-    "ci",
-    "--no-audit",
-    "--no-fund",
-    "--prefer-offline",
-    "--fetch-retries=3",
-    "--fetch-retry-mintimeout=1000",
-    "--fetch-retry-maxtimeout=5000",
-)
+_INSTALL: Final = ("ci", "--no-audit", "--no-fund", "--prefer-offline")
+_PATIENCE: Final = {
+    "npm_config_fetch_retries": "3",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_fetch_retry_maxtimeout": "5000",
+}
+"""npm's own would be minutes of silence without a network."""
 _UNREACHABLE: Final = re.compile(
     r"\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|"
     r"UNABLE_TO_\w+|SELF_SIGNED_CERT_\w+|CERT_\w+)\b"
@@ -61,12 +59,16 @@ class PagesHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if _is_unwanted():
+            shutil.rmtree(pages_folder(Path(self.root)), ignore_errors=True)
             self.app.display_warning(f"bursar: {WITHOUT_PAGES} is set: the web pages are left out")
             return
         try:
             build_pages(Path(self.root), say=self.app.display_info)
         except PagesNotBuilt as error:
             self.app.abort(f"bursar: {error}")
+        if version != "editable":
+            pages = pages_folder(Path(self.root))
+            build_data["force_include"][str(pages)] = pages.relative_to(self.root).as_posix()
 
 
 def _is_unwanted() -> bool:
@@ -179,7 +181,7 @@ def npm_command() -> list[str]:
 def npm_environment() -> dict[str, str]:
     """This process's environment, with Node first on the path: npm's scripts call it by its name."""
     path = os.pathsep.join([str(_node().parent), *filter(None, [os.environ.get("PATH")])])
-    return {**os.environ, "PATH": path}
+    return {**_PATIENCE, **os.environ, "PATH": path}
 
 
 def _node() -> Path:
