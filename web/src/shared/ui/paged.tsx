@@ -15,7 +15,8 @@ interface PagedOptions<Page extends CursorPage, Item> {
   readonly itemsOf: (page: Page) => readonly Item[];
   /** Reads on by itself to the end: for a search in what the server cannot search. */
   readonly wantsAll?: boolean;
-  readonly refetchInterval?: number | false;
+  /** Whether the list is about to change by itself: then it is read again soon. */
+  readonly isMoving?: (items: readonly Item[]) => boolean;
 }
 
 export interface Paged<Item> {
@@ -27,13 +28,14 @@ export interface Paged<Item> {
 
 /** A list of the API, page by page. */
 export function usePaged<Page extends CursorPage, Item>(options: PagedOptions<Page, Item>): Paged<Item> {
-  const { queryKey, read, itemsOf, wantsAll = false, refetchInterval = false } = options;
+  const { queryKey, read, itemsOf, wantsAll = false, isMoving } = options;
   const pages = useInfiniteQuery({
     queryKey,
     queryFn: ({ pageParam }) => read(pageParam === null ? {} : { cursor: pageParam }),
     initialPageParam: null as string | null,
     getNextPageParam: (page: Page) => page.nextCursor,
-    refetchInterval,
+    refetchInterval: ({ state }) =>
+      isMoving?.(state.data?.pages.flatMap((page) => itemsOf(page)) ?? []) ? SOON_MILLIS : false,
   });
   const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = pages;
   useEffect(() => {
@@ -47,6 +49,8 @@ export function usePaged<Page extends CursorPage, Item>(options: PagedOptions<Pa
     readOn: () => void fetchNextPage(),
   };
 }
+
+const SOON_MILLIS = 1_500;
 
 interface PagedListProps<Item> {
   readonly paged: Paged<Item>;
