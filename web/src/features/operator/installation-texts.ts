@@ -15,7 +15,6 @@ export const installationTexts = defineTexts('operator-installation', {
     last: 'Last',
     told: 'Mailed',
     notTold: 'not yet',
-    facts: 'Details',
     upstreamsHint: 'Who answers calls, in this order; equal ones share by weight. Health is as one worker sees it.',
     noUpstreams: 'No upstreams are configured: no call can be answered.',
     upstream: 'Upstream',
@@ -59,7 +58,6 @@ export const installationTexts = defineTexts('operator-installation', {
     last: 'Zuletzt',
     told: 'Gemailt',
     notTold: 'noch nicht',
-    facts: 'Einzelheiten',
     upstreamsHint:
       'Wer Aufrufe beantwortet, in dieser Reihenfolge; gleiche teilen nach Gewicht. Gesundheit, wie ein Worker sie sieht.',
     noUpstreams: 'Keine Anbieter konfiguriert: Kein Aufruf kann beantwortet werden.',
@@ -103,7 +101,6 @@ export const installationTexts = defineTexts('operator-installation', {
     last: 'Dernière',
     told: 'Envoyé',
     notTold: 'pas encore',
-    facts: 'Détails',
     upstreamsHint:
       'Qui répond aux appels, dans cet ordre ; à égalité, partage selon le poids. Santé vue par un processus.',
     noUpstreams: 'Aucun fournisseur configuré : aucun appel ne peut être servi.',
@@ -147,7 +144,6 @@ export const installationTexts = defineTexts('operator-installation', {
     last: 'Ultima',
     told: 'Inviato',
     notTold: 'non ancora',
-    facts: 'Dettagli',
     upstreamsHint:
       'Chi risponde alle chiamate, in quest’ordine; a parità si divide per peso. Salute vista da un processo.',
     noUpstreams: 'Nessun fornitore configurato: nessuna chiamata può avere risposta.',

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text } from '@mantine/core';
+import { Anchor, Button, Group, Stack, Text } from '@mantine/core';
 import { IconArrowLeft } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -104,12 +104,12 @@ export function MandateDetail({ mandateId }: { mandateId: string }) {
   });
   return (
     <Stack gap="lg">
-      <Link href="/operator/mandates">
+      <Anchor component={Link} href="/operator/mandates" size="sm">
         <Group gap={6} component="span">
           <IconArrowLeft size={16} aria-hidden />
           {t('back')}
         </Group>
-      </Link>
+      </Anchor>
       <Answered query={query}>
         {(mandate) => (
           <>

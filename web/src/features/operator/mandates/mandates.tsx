@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Text } from '@mantine/core';
+import { Anchor, Badge, Button, Group, Text } from '@mantine/core';
 import { useState } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { answer, api, type MandateAnswer } from '../../../shared/api/index.ts';
@@ -41,7 +41,9 @@ function useColumns(): Column<MandateAnswer>[] {
       label: t('name'),
       cell: ({ id, name }) => (
         <>
-          <Link href={`/operator/mandates/${id}`}>{name}</Link>
+          <Anchor component={Link} href={`/operator/mandates/${id}`} inherit>
+            {name}
+          </Anchor>
           <Text span display="block" size="xs" c="var(--bursar-quiet)">
             {id.slice(0, 8)}
           </Text>

@@ -102,9 +102,9 @@ function useColumns(onRemove: (operator: OperatorAnswer) => void): Column<Operat
     {
       key: 'name',
       label: t('name'),
-      cell: ({ id, displayName }) => (
+      cell: ({ id, displayName, subject, grantedBy }) => (
         <>
-          {displayName ?? t('unknown')}
+          {displayName ?? (grantedBy === 'operator' ? t('unknown') : subject)}
           {id === person.identityId && (
             <Badge component="span" size="sm" variant="light" ml="xs">
               {t('you')}
