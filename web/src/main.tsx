@@ -33,6 +33,16 @@ const client = new QueryClient({
 });
 setOnSignedOut(() => client.setQueryData(SESSION_KEY, null));
 
+// After an upgrade of the server, a page that was open before asks for files that are no longer there: it starts anew.
+const RELOADED = 'bursar.reloaded';
+const AGAIN_MILLIS = 30_000;
+window.addEventListener('vite:preloadError', (event) => {
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < AGAIN_MILLIS) return;
+  event.preventDefault();
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  window.location.reload();
+});
+
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 

@@ -13,9 +13,23 @@ const fir: MantineColorsTuple = [
   '#124a3b',
 ];
 
+/** Mantine's greys for the dark appearance, as cool as the ground of `global.css`. */
+const slate: MantineColorsTuple = [
+  '#d9dce2',
+  '#b9bec8',
+  '#9299a6',
+  '#6d7482',
+  '#4a505c',
+  '#363b45',
+  '#2a2e36',
+  '#1e2128',
+  '#16181d',
+  '#101216',
+];
+
 /** Colours are checked for contrast (WCAG AA) in both appearances by the browser tests. */
 export const theme = createTheme({
-  colors: { fir },
+  colors: { fir, dark: slate },
   primaryColor: 'fir',
   primaryShade: { light: 8, dark: 7 },
   autoContrast: true,
