@@ -34,7 +34,7 @@ export function AmountInput(props: TextInputProps) {
 
 export const POOL = 'pool';
 
-interface AccountChoiceProps {
+export interface AccountChoiceProps {
   /** `POOL`, or whose wallet. */
   readonly value: string;
   readonly onChange: (account: string) => void;

@@ -18,6 +18,11 @@ export type JournalQuery = NonNullable<JournalOperation['parameters']['query']>;
 /** A burst of calls is one reading of what they changed. */
 const FOLLOW_MILLIS = 2_000;
 
+function pagesOf(data: unknown): number {
+  const isPaged = typeof data === 'object' && data !== null && 'pages' in data && Array.isArray(data.pages);
+  return isPaged ? (data.pages as unknown[]).length : 1;
+}
+
 /** Reads again what the moved balances have changed, a moment later and not more often. */
 export function useFollowBalance(): void {
   const client = useQueryClient();
@@ -31,7 +36,9 @@ export function useFollowBalance(): void {
     if (isFirst || timer.current !== undefined) return;
     timer.current = setTimeout(() => {
       timer.current = undefined;
-      void client.invalidateQueries({ queryKey: moneyKey(id) });
+      // Somebody who has read far back is not sent to the beginning again.
+      const isAtHand = ({ state }: { state: { data?: unknown } }) => pagesOf(state.data) <= 1;
+      void client.invalidateQueries({ queryKey: moneyKey(id), predicate: isAtHand });
     }, FOLLOW_MILLIS);
   }, [balance, client, id]);
   useEffect(() => () => clearTimeout(timer.current), []);

@@ -6,8 +6,7 @@ import { useMandate } from '../../../shared/session/index.ts';
 import { kindTexts } from '../texts/kinds.ts';
 import { overviewTexts } from '../texts/overview.ts';
 import classes from './chart.module.css';
-import { type HistoryRow, historyRows } from './history-rows.ts';
-import { dayBefore } from './history-table.tsx';
+import { type HistoryRow, historyRows, momentWithin } from './history-rows.ts';
 
 /** A height on the screen needs no more digits than a double has; what is read is formatted from the exact amount. */
 interface Drawn extends HistoryRow {
@@ -30,7 +29,7 @@ function Said({ row, history }: { row: Drawn; history: HistoryAnswer }) {
   const t = overviewTexts.use();
   const kind = kindTexts.use();
   const format = useFormat(useMandate().timeZone);
-  const at = dayBefore(row.at, history.step);
+  const at = momentWithin(row.at, history.step);
   return (
     <div className={classes['said']}>
       <div className={classes['when']}>{history.step === 'hour' ? format.dateTime(at) : format.date(at)}</div>
@@ -88,7 +87,7 @@ export default function HistoryChart({ history }: { history: HistoryAnswer }) {
             tickLine={false}
             axisLine={{ stroke: 'var(--bursar-line)' }}
             minTickGap={36}
-            tickFormatter={(at: string) => axisDate.format(new Date(dayBefore(at, history.step)))}
+            tickFormatter={(at: string) => axisDate.format(new Date(momentWithin(at, history.step)))}
           />
           <YAxis
             width={56}

@@ -25,3 +25,16 @@ export function historyRows(history: Pick<HistoryAnswer, 'points' | 'movements' 
   }
   return rows;
 }
+
+/** The steps in which something happened, and the first one, from which they begin. */
+export function eventful(rows: readonly HistoryRow[]): readonly HistoryRow[] {
+  return rows.filter(
+    ({ balance, movements, refusedCalls }, place) =>
+      balance !== rows[place - 1]?.balance || movements.length > 0 || refusedCalls > 0,
+  );
+}
+
+/** A point is the end of its step: midnight at the end of a day is that day's. */
+export function momentWithin(at: string, step: HistoryAnswer['step']): string {
+  return step === 'day' ? new Date(Date.parse(at) - 1).toISOString() : at;
+}

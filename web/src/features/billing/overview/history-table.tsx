@@ -1,59 +1,39 @@
 import type { HistoryAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
 import { useMandate } from '../../../shared/session/index.ts';
-import classes from '../billing.module.css';
+import { type Column, DataTable } from '../../../shared/ui/index.ts';
 import { Money } from '../money.tsx';
 import { kindTexts } from '../texts/kinds.ts';
 import { overviewTexts } from '../texts/overview.ts';
 import { pageTexts } from '../texts/page.ts';
-import { historyRows } from './history-rows.ts';
+import { eventful, type HistoryRow, historyRows, momentWithin } from './history-rows.ts';
 
-/** What the chart shows, in figures, the newest first. */
+function Movements({ row }: { row: HistoryRow }) {
+  const kind = kindTexts.use();
+  return row.movements.map((movement) => (
+    <div key={`${movement.at} ${movement.amount}`}>
+      {kind(movement.kind)} <Money amount={movement.amount} signed />
+    </div>
+  ));
+}
+
+/** What the chart shows, in figures, the newest first; steps in which nothing happened are left out. */
 export function HistoryTable({ history }: { history: HistoryAnswer }) {
   const t = overviewTexts.use();
   const words = pageTexts.use();
-  const kind = kindTexts.use();
   const format = useFormat(useMandate().timeZone);
-  const at = (moment: string) => (history.step === 'hour' ? format.dateTime(moment) : format.date(moment));
-  return (
-    <div className={classes['scroll']} style={{ maxHeight: '24rem', overflowY: 'auto' }} tabIndex={-1}>
-      <table className={classes['table']}>
-        <thead>
-          <tr>
-            <th scope="col">{words('when')}</th>
-            <th scope="col">{t('movements')}</th>
-            <th scope="col" className={classes['number']}>
-              {t('refusals')}
-            </th>
-            <th scope="col" className={classes['number']}>
-              {t('balance')}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {[...historyRows(history)].reverse().map((row) => (
-            <tr key={row.at}>
-              <th scope="row">{at(dayBefore(row.at, history.step))}</th>
-              <td>
-                {row.movements.map((movement) => (
-                  <div key={`${movement.at} ${movement.amount}`}>
-                    {kind(movement.kind)} <Money amount={movement.amount} signed />
-                  </div>
-                ))}
-              </td>
-              <td className={classes['number']}>{row.refusedCalls === 0 ? '' : format.number(row.refusedCalls)}</td>
-              <td className={classes['number']}>
-                <Money amount={row.balance} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-/** A point is the end of its step: midnight at the end of a day is that day's. */
-export function dayBefore(at: string, step: HistoryAnswer['step']): string {
-  return step === 'day' ? new Date(Date.parse(at) - 1).toISOString() : at;
+  const shown = history.step === 'hour' ? format.dateTime : format.date;
+  const columns: readonly Column<HistoryRow>[] = [
+    { key: 'when', label: words('when'), cell: ({ at }) => shown(momentWithin(at, history.step)) },
+    { key: 'movements', label: t('movements'), cell: (row) => row.movements.length > 0 && <Movements row={row} /> },
+    {
+      key: 'refusals',
+      label: t('refusals'),
+      isFigure: true,
+      cell: ({ refusedCalls }) => refusedCalls > 0 && format.number(refusedCalls),
+    },
+    { key: 'balance', label: t('balance'), isFigure: true, cell: ({ balance }) => <Money amount={balance} /> },
+  ];
+  const rows = [...eventful(historyRows(history))].reverse();
+  return <DataTable caption={t('history')} columns={columns} rows={rows} rowKey={({ at }) => at} />;
 }
