@@ -13,6 +13,14 @@ export function shareLeft(available: string, spent: string): number {
 }
 
 const LOW_SHARE = 0.1;
+const SMALL = 1;
+
+/** Small amounts with four decimals, so that a call can be seen to move them; never more than there is. */
+export function shownLeft(available: string): string {
+  if (Math.abs(Number(available)) >= SMALL) return available;
+  const [whole = '0', fraction = ''] = available.split('.');
+  return `${whole}.${fraction.slice(0, 4)}`;
+}
 
 /** The money left for this person's calls, live and quiet; nothing for those who may not see it. */
 export function BudgetMeter() {
@@ -26,7 +34,8 @@ export function BudgetMeter() {
   if (overview.billingModel === 'UNLIMITED') return <span className={classes['words']}>{t('unlimited')}</span>;
   const account = payingAccount(balance, mandate, overview.payer);
   if (balance === undefined || account === null) return null;
-  const amount = format.money(account.available, balance.currency);
+  const isSmall = Math.abs(Number(account.available)) < SMALL;
+  const amount = (isSmall ? format.exactMoney : format.money)(shownLeft(account.available), balance.currency);
   const share = shareLeft(account.available, overview.spentThisMonth);
   const spent = format.money(overview.spentThisMonth, balance.currency);
   const hint = t('leftHint', { amount: format.exactMoney(account.available, balance.currency), spent });

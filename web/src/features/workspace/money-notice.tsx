@@ -1,7 +1,9 @@
 import { Button } from '@mantine/core';
 import { IconCoins, IconHourglass, IconPlayerPlay } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
+import { answer, api } from '../../shared/api/index.ts';
 import { useFormat, useLanguage } from '../../shared/i18n/index.ts';
 import { type Account, payingAccount, useBalance } from '../../shared/live/index.ts';
 import { leavePlace, useMandate } from '../../shared/session/index.ts';
@@ -16,10 +18,31 @@ import { standstillTexts } from './standstill-texts.ts';
 
 type MoneyNoticeProps = StandstillProps & { readonly billing: Billing };
 
-/** Whether what was missing is there now, as far as this person may see it. */
-export function isMoneyThere(billing: Billing, account: Account | null): boolean {
-  if (billing.reason === 'LIMIT_REACHED' || billing.reason === 'FUNDS_HELD' || account === null) return false;
-  return Number(account.available) >= Number(billing.requiredAmount);
+/** So many times what was missing is no rest of an answer that was cut off, but a top-up. */
+const TOPPED_UP_TIMES = 20;
+
+/**
+ * Whether what was missing is there now, as far as this person may see it. `before` is what was left when it stopped:
+ * of an answer that was cut off something is given back, which does not carry far.
+ */
+export function isMoneyThere(billing: Billing, available: string | null, before: string | null): boolean {
+  if (billing.reason === 'LIMIT_REACHED' || billing.reason === 'FUNDS_HELD' || available === null) return false;
+  const [now, required] = [Number(available), Number(billing.requiredAmount)];
+  if (now < required || now <= 0) return false;
+  return now >= required * TOPPED_UP_TIMES || (before !== null && now > Number(before));
+}
+
+/** What the account had when this refusal came to the page. */
+function useAvailableBefore(billing: Billing): string | null {
+  const mandate = useMandate();
+  const { data } = useQuery({
+    queryKey: ['mandate', mandate.id, 'balance-before', billing.requestId],
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: Number.POSITIVE_INFINITY,
+    queryFn: () =>
+      answer(api.GET('/api/mandates/{mandateId}/balance', { params: { path: { mandateId: mandate.id } } })),
+  });
+  return payingAccount(data, mandate, billing.payer)?.available ?? null;
 }
 
 /** What happened, who was told and when, and the one thing that this person can do. */
@@ -30,8 +53,9 @@ export function MoneyNotice(props: MoneyNoticeProps) {
   const mandate = useMandate();
   const balance = useBalance();
   const account = payingAccount(balance, mandate, billing.payer);
+  const before = useAvailableBefore(billing);
   if (billing.reason === 'FUNDS_HELD') return <HeldNotice {...props} />;
-  const isThere = isMoneyThere(billing, account);
+  const isThere = isMoneyThere(billing, account?.available ?? null, before);
   return (
     <Notice
       tone={isThere ? 'good' : 'money'}

@@ -53,6 +53,12 @@ export function ThreadList({ chosen, onChosen }: { chosen: string | null; onChos
   );
 }
 
+/** Seconds would be wrong in a moment: it is now, or minutes ago. */
+function sinceWhen(at: string): Date {
+  const now = new Date();
+  return now.getTime() - Date.parse(at) < 60_000 ? new Date(at) : now;
+}
+
 interface ThreadItemProps {
   readonly thread: ThreadAnswer;
   readonly isChosen: boolean;
@@ -68,7 +74,7 @@ function ThreadItem({ thread, isChosen, onChosen, onRename, onDelete }: ThreadIt
   const common = commonTexts.use();
   const title = thread.title || t('untitled');
   const KindIcon = thread.kind === 'agent' ? IconRobot : IconMessage;
-  const about = [format.relative(thread.updatedAt)];
+  const about = [format.relative(thread.updatedAt, sinceWhen(thread.updatedAt))];
   if (Number(thread.cost) > 0) about.push(format.money(thread.cost, thread.currency));
   return (
     <li className={classes['item']} data-chosen={isChosen || undefined}>
