@@ -6,7 +6,7 @@ import { Link } from 'wouter';
 import { answer, api } from '../../shared/api/index.ts';
 import { useFormat, useLanguage } from '../../shared/i18n/index.ts';
 import { type Account, payingAccount, useBalance } from '../../shared/live/index.ts';
-import { leavePlace, useMandate } from '../../shared/session/index.ts';
+import { useMandate } from '../../shared/session/index.ts';
 import { AskForm, AskState, useOwnRequest } from './ask-for-top-up.tsx';
 import { type Billing, billingText } from './client.ts';
 import { useCountdown } from './countdown.ts';
@@ -83,6 +83,13 @@ function titleOf(billing: Billing, t: ReturnType<typeof standstillTexts.use>): s
   }
 }
 
+/** Where the money or the limit is; it leads back here. */
+export function billingPath(billing: Billing, threadId: string): string {
+  const part = billing.reason === 'LIMIT_REACHED' ? 'limits' : 'top-up';
+  const query = new URLSearchParams({ mandate: billing.mandateId, return: `/workspace/${threadId}` });
+  return `/billing/${part}?${query}`;
+}
+
 function Told({ billing }: { billing: Billing }) {
   const t = standstillTexts.use();
   const { timeZone } = useMandate();
@@ -119,11 +126,7 @@ function MoneyActions(props: MoneyNoticeProps & { isThere: boolean }) {
       {mustAsk && !isThere && request && <AskState request={request} />}
       <div className={classes['actions']}>
         {billing.userAction === 'TOP_UP_SELF' && !isThere && (
-          <Button
-            component={Link}
-            href={`/billing${isLimit ? '/limits' : ''}?mandate=${billing.mandateId}`}
-            onClick={() => leavePlace(`/workspace/${threadId}`)}
-          >
+          <Button component={Link} href={billingPath(billing, threadId)}>
             {t(isLimit ? 'changeLimit' : 'topUp')}
           </Button>
         )}
