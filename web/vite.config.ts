@@ -1,12 +1,18 @@
 import react from '@vitejs/plugin-react';
+import { defaultClientConditions, defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { precompress } from './precompress.ts';
 
 /** Where `bursar serve --demo` listens, for `npm run dev`. */
 const SERVER = 'http://127.0.0.1:8402';
 
+/** Our own packages are taken as they are written; whoever installs them gets what was built of them. */
+const SOURCE = 'bursar-source';
+
 export default defineConfig({
   plugins: [react(), precompress()],
+  resolve: { conditions: [SOURCE, ...defaultClientConditions] },
+  ssr: { resolve: { conditions: [SOURCE, ...defaultServerConditions] } },
   // The server puts a new nonce in its place whenever it hands out the document.
   html: { cspNonce: 'BURSAR_CSP_NONCE' },
   build: {
