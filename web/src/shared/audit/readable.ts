@@ -39,8 +39,8 @@ export function actionText(t: AuditText, action: string): string {
   const whole = t(action as AuditKey);
   if (isKnown(whole, action)) return whole;
   const [thing = '', verb = ''] = action.split('.');
-  const words = [t(thing as AuditKey), t(verb as AuditKey)];
-  return isKnown(words[0] ?? '', thing) && isKnown(words[1] ?? '', verb) ? words.join(': ') : action;
+  const [what, did] = [t(thing as AuditKey), t(`did.${verb}` as AuditKey)];
+  return isKnown(what, thing) && isKnown(did, `did.${verb}`) ? `${what}: ${did}` : action;
 }
 
 /** Who it was: the API gives ids, and names only where the reader may see them. */

@@ -44,8 +44,8 @@ export function useSending<Values extends Record<string, unknown>, Answer>(sendi
     mutationFn: send,
     // An answer may hold a secret: it is gone with whoever shows it.
     gcTime: 0,
-    onSuccess: async (answer) => {
-      await Promise.all(changes.map((queryKey) => client.invalidateQueries({ queryKey })));
+    onSuccess: (answer) => {
+      for (const queryKey of changes) void client.invalidateQueries({ queryKey });
       onDone?.(answer);
     },
     onError: (error) => {

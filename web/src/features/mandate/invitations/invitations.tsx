@@ -76,7 +76,7 @@ function Withdraw({ invitation, onClose }: { invitation: InvitationAnswer; onClo
         params: { path: { mandateId, invitationId: invitation.id } },
       }),
     );
-    await client.invalidateQueries({ queryKey: invitationsKey(mandateId) });
+    void client.invalidateQueries({ queryKey: invitationsKey(mandateId) });
     showDone(t('withdrawn'));
   };
   return (

@@ -80,7 +80,7 @@ export function RevokeKey({ apiKey, onClose }: KeyDialog) {
     await answer(
       api.DELETE('/api/mandates/{mandateId}/keys/{keyId}', { params: { path: { mandateId, keyId: apiKey.id } } }),
     );
-    await client.invalidateQueries({ queryKey: keysKey(mandateId) });
+    void client.invalidateQueries({ queryKey: keysKey(mandateId) });
     showDone(t('revokedDone', { name: apiKey.name }));
   };
   return (

@@ -25,7 +25,7 @@ export function RemoveMember({ user, onClose }: { user: UserAnswer; onClose: () 
     await answer(
       api.DELETE('/api/mandates/{mandateId}/users/{userId}', { params: { path: { mandateId, userId: user.id } } }),
     );
-    await client.invalidateQueries({ queryKey: ['mandate', mandateId] });
+    void client.invalidateQueries({ queryKey: ['mandate', mandateId] });
     showDone(t('removed', { name }));
   };
   return (

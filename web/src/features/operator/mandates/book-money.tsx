@@ -151,7 +151,7 @@ function useBooking(mandate: MandateAnswer) {
       const { balance, currency } = await post(mandate.id, posting, attempts.keyFor(posting));
       attempts.done();
       form.reset();
-      await client.invalidateQueries({ queryKey: ['mandate', mandate.id] });
+      void client.invalidateQueries({ queryKey: ['mandate', mandate.id] });
       showDone(balance === null ? t('done') : t('posted', { amount: money(balance, currency) }));
     } catch (error) {
       const field = fieldOf(error, Object.keys(EMPTY));

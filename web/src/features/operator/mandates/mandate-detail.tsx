@@ -35,9 +35,9 @@ function ChangeStatus({ mandate, to, onClose }: { mandate: MandateAnswer; to: St
     await answer(
       api.PATCH('/api/mandates/{mandateId}', { params: { path: { mandateId: mandate.id } }, body: { status: to } }),
     );
-    await Promise.all(
-      [MANDATES_KEY, ['mandate', mandate.id], SESSION_KEY].map((queryKey) => client.invalidateQueries({ queryKey })),
-    );
+    for (const queryKey of [MANDATES_KEY, ['mandate', mandate.id], SESSION_KEY]) {
+      void client.invalidateQueries({ queryKey });
+    }
     showDone(t('done'));
   };
   return (

@@ -73,7 +73,7 @@ function RemoveOperator({ operator, onClose }: { operator: OperatorAnswer; onClo
   const isSelf = useSession().person.identityId === operator.id;
   const remove = async () => {
     await answer(api.DELETE('/api/operators/{operatorId}', { params: { path: { operatorId: operator.id } } }));
-    await client.invalidateQueries({ queryKey: isSelf ? SESSION_KEY : OPERATORS_KEY });
+    void client.invalidateQueries({ queryKey: isSelf ? SESSION_KEY : OPERATORS_KEY });
     showDone(t('removed'));
   };
   return (

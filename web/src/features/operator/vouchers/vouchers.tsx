@@ -96,7 +96,7 @@ function Revoke({ voucher, onClose }: { voucher: VoucherAnswer; onClose: () => v
   const { money } = useFormat();
   const revoke = async () => {
     await answer(api.DELETE('/api/vouchers/{voucherId}', { params: { path: { voucherId: voucher.id } } }));
-    await client.invalidateQueries({ queryKey: VOUCHERS_KEY });
+    void client.invalidateQueries({ queryKey: VOUCHERS_KEY });
     showDone(t('revokedDone'));
   };
   return (
