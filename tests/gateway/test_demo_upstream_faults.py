@@ -126,7 +126,7 @@ async def test_bodies_of_no_use(wire: Wire, fault: str, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "completion_tokens"),
-    [("no_usage", None), ("usage_negative", -1), ("usage_zero", 0), ("usage_huge", 2_000_000_000)],
+    [("no_usage", None), ("usage_negative", -1), ("usage_zero", 0), ("usage_low", 1), ("usage_huge", 2_000_000_000)],
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_absurd_usage(wire: Wire, fault: str, completion_tokens: int | None, stream: bool) -> None:

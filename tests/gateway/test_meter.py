@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -66,6 +67,54 @@ def meter(held_nanos: int | None = None) -> Meter:
 
 def held_for(tokens: int) -> int:
     return quoted().nanos_for(tokens)
+
+
+# --- usage that is too low -------------------------------------------------------------------------------------------
+
+LONG = "The quick brown fox jumps over the lazy dog. " * 20  # 201 tokens by the model's own tokenizer
+SPACES = " " * 4_000  # 32 tokens
+
+
+@pytest.mark.parametrize(
+    ("delivered", "reported", "model", "is_told"),
+    [
+        (LONG, 201, "gpt-4o-mini", False),
+        (LONG, 90, "gpt-4o-mini", False),
+        (LONG, 50, "gpt-4o-mini", True),
+        (LONG, 1, "gpt-4o-mini", True),
+        (LONG, 60, "some-model", False),
+        (LONG, 30, "some-model", True),
+        (SPACES, 32, "gpt-4o-mini", False),
+        ("Hi there, how are you?", 1, "gpt-4o-mini", False),
+    ],
+)
+def test_a_usage_far_below_what_was_delivered_is_told_and_charged(
+    delivered: str, reported: int, model: str, is_told: bool
+) -> None:
+    other = Meter(REQUEST, priced(model), quoted(), quoted().desired_nanos)
+    for place in range(0, len(delivered), 100):
+        other.add(text(delivered[place : place + 100]))
+    other.add(usage(input_tokens=10, output_tokens=reported))
+    charge = other.charge(Ending.COMPLETE)
+    assert (charge.actual_nanos, charge.cost_source) == (10_000 + reported * 4_000, CostSource.PROVIDER_USAGE)
+    assert (charge.event == "usage_understated", charge.alert is not None) == (is_told, is_told)
+    assert not other.needs_counting(Ending.STOPPED), "then it is an estimate anyway"
+
+
+def event(content: str) -> bytes:
+    shape = {"id": "chatcmpl-1", "model": "gpt-4o-mini", "choices": [{"index": 0, "delta": {"content": content}}]}
+    return b"data: " + json.dumps(shape).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("events", [[event(word + " ") for word in LONG.split()], [event(LONG)]], ids=["many", "one"])
+def test_events_that_were_passed_on_unread_are_counted_for_it(events: list[bytes]) -> None:
+    unread = Meter(REQUEST, PRICED, quoted(), quoted().nanos_for(100_000), CHAT_COMPLETIONS.read_event)
+    for each in events:
+        assert unread.takes(each)
+    unread.add(usage(input_tokens=10, output_tokens=200))
+    assert not unread.needs_counting(Ending.COMPLETE)
+    unread.add(usage(input_tokens=10, output_tokens=3))
+    assert unread.charge(Ending.COMPLETE).event == "usage_understated"
 
 
 # --- the charge ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,19 @@ async def test_without_a_usage_to_believe_it_is_estimated_and_an_operator_hears_
     assert await world.balance() == 1_000_000_000 - charge["amount_nanos"]
 
 
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_usage_that_is_too_low_is_charged_and_an_operator_hears_of_it(world: World, streams: bool) -> None:
+    await world.top_up("1.00")
+    async with world.chat("hi [[tokens=300 fault=usage_low]]", stream=streams) as response:
+        await response.read()
+    charge = await world.only_charge()
+    assert (charge["cost_source"], charge["output_tokens"]) == ("PROVIDER_USAGE", 1)
+    ((event, facts),) = world.alerts
+    assert event == "usage_understated"
+    assert facts["why"].startswith("usage is low: 1 output tokens, but about ")
+    assert facts["request_id"] == str(charge["hold_id"])
+
+
 BROKEN = {
     "reset before the first byte": ("reset", False),
     "reset before the first byte of a stream": ("reset", True),

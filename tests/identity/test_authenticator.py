@@ -18,7 +18,7 @@ from bursar.identity.authenticator import (
     Authenticator,
     IdentityUnavailable,
 )
-from bursar.identity.keys import make_key
+from bursar.identity.keys import key_hash, make_key
 from tests.identity.household import (
     CountingPool,
     HeldClock,
@@ -58,6 +58,25 @@ async def test_unknown_keys_are_nobody(database: Database, house: House) -> None
     assert caller is not None
     assert caller.mandate is not None
     assert caller.mandate.mandate_id == other.mandate_id
+
+
+async def test_a_key_that_is_new_costs_one_statement_and_leaves_no_door_open(database: Database, house: House) -> None:
+    asked: list[str] = []
+    async with connect_database(database.addresses, app_pool_size=1) as narrow:
+        authenticator = Authenticator(narrow)
+        async with narrow.app_pool.acquire() as connection:
+            connection.add_query_logger(lambda query: asked.append(query.query))
+        caller = await authenticator.authenticate(house.keys["user"])
+        assert caller is not None
+        assert asked == ["SELECT * FROM find_key($1, $2)"]
+        async with narrow.app_pool.acquire() as connection:
+            assert not await connection.fetchval("SELECT current_setting('bursar.mandate_id', true)")
+            assert await connection.fetchval("SELECT count(*) FROM mandate") == 0
+            other = await make_house(database, "Other")
+            stranger = await connection.fetch(
+                "SELECT * FROM find_key($1, $2)", other.mandate_id, key_hash(house.keys["user"])
+            )
+            assert stranger == []
 
 
 async def test_memory_answers_without_the_database(database: Database, house: House) -> None:

@@ -200,6 +200,20 @@ async def test_two_hundred_denials_over_two_connections_claim_one_slot(money: Mo
     assert await money.states(mandate_id) == [f"{A} QUEUED", f"{B} QUEUED"]
 
 
+async def test_first_refusals_cost_two_statements_however_many_there_are(money: MoneySide) -> None:
+    another, *mandate_ids = [await money.mandate(A, B, name=f"Mandate {number}") for number in range(6)]
+    asked: list[str] = []
+    async with money.database.ledger_pool.acquire() as connection, connection.transaction():
+        # A connection asks once for the types that it meets.
+        await money.rider.ride(connection, [refusal(another)], [], money.clock.at)
+        with connection.query_logger(lambda query: asked.append(query.query)):
+            refusals = [refusal(each, user_id=new_id()) for each in mandate_ids]
+            await money.rider.ride(connection, refusals, [], money.clock.at)
+    assert len(asked) == 2
+    for mandate_id in mandate_ids:
+        assert [row["payload"]["users"] for row in await money.notices(mandate_id)] == [1, 1]
+
+
 async def test_many_mandates_in_one_batch(money: MoneySide) -> None:
     mandate_ids = [await money.mandate(A, name=f"Mandate {number}") for number in range(20)]
     await money.refuse(*mandate_ids)

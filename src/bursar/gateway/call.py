@@ -180,6 +180,8 @@ class Call:
         """What the call is charged, having ended so. Slow only where it must be estimated, and then in a thread."""
         self.ending = ending
         if not self.meter.needs_estimate(ending):
+            if self.meter.needs_counting(ending):
+                return await asyncio.to_thread(self.meter.charge, ending)
             return self.meter.charge(ending)
         return await asyncio.to_thread(self.meter.charge, ending, await self.input_bound())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from bursar.gateway.sse import SseEvent, SseSplitter
 from bursar.ledger.model import CostSource
 from bursar.pricing.catalogue import Priced
 from bursar.pricing.cost import cost_nanos
+from bursar.pricing.families import EXACT
 from bursar.pricing.model import Usage
 from bursar.pricing.quote import Quote, RequestBound, affordable_output_tokens
 from bursar.pricing.tokens import count_tokens
@@ -33,6 +34,15 @@ MOST_PIECES: Final = 256
 
 MOST_TOKENS: Final = 10_000_000
 """Stands in for a context or a longest output that is not known: no model comes near it."""
+
+MOST_BYTES_PER_TOKEN: Final = 10
+"""Of delivered text, by the provider's count of its tokens: above this it is counted here, too. Prose has 4 to 5."""
+
+ENVELOPE_BYTES: Final = 384
+"""Of an event around its text, where events were not read; the largest that was seen has some 300."""
+
+SOME_TOKENS: Final = 32
+"""So few more or less say nothing about how a provider counts."""
 
 LEAST_STEP_TOKENS: Final = 16
 """The smallest extension that is asked for: what remains of a balance is delivered down to so few tokens."""
@@ -55,12 +65,13 @@ class Ending(Enum):
 
 
 class Charge(NamedTuple):
-    """What a call is settled at. `alert` is why an operator should look at it."""
+    """What a call is settled at. `alert` is why an operator should look at it, `event` what that is called."""
 
     actual_nanos: int
     cost_source: CostSource
     usage: Usage
     alert: str | None = None
+    event: Literal["usage_not_believed", "usage_understated"] = "usage_not_believed"
 
 
 class Slice(NamedTuple):
@@ -78,6 +89,7 @@ class Meter:
         "_counted",
         "_deferred",
         "_deferred_bytes",
+        "_delivered_bytes",
         "_extra",
         "_held_nanos",
         "_is_current",
@@ -116,6 +128,7 @@ class Meter:
         self._pieces: list[str] = []  # The open window.
         self._window_tokens = 0  # Its tokens when it was last counted,
         self._unsure_bytes = 0  # and the bytes that came since.
+        self._delivered_bytes = 0  # Of all text that was read.
         self._extra = 0
         self._last = _NOTHING
         self.extended(held_nanos)
@@ -180,8 +193,10 @@ class Meter:
             self._read_deferred()  # What came first is counted first.
         self._last = produced
         if produced.text:
+            size = _utf8_length(produced.text)
             self._pieces.append(produced.text)
-            self._unsure_bytes += _utf8_length(produced.text)
+            self._unsure_bytes += size
+            self._delivered_bytes += size
             if len(self._pieces) > MOST_PIECES:
                 self._pieces = ["".join(self._pieces)]
             self._is_current = False
@@ -198,6 +213,7 @@ class Meter:
             window = "".join(self._pieces).removesuffix(self._last.text)
             self._pieces = [window] if window else []
             self._window_tokens, self._unsure_bytes = 0, _utf8_length(window)
+            self._delivered_bytes -= _utf8_length(self._last.text)
         self._extra -= self._last.extra_tokens
         self._last = _NOTHING
 
@@ -255,6 +271,16 @@ class Meter:
             return False
         return ending is Ending.STOPPED or self._believable()[0] is None
 
+    def needs_counting(self, ending: Ending) -> bool:
+        """Whether the provider's count is so small that `charge` will count for itself, which may be slow."""
+        usage = None if self._request.free or ending is Ending.STOPPED else self._believable()[0]
+        if usage is None:
+            return False
+        events = sum(block.count(b"\n\n") for block in self._deferred)
+        most = usage.output_tokens + SOME_TOKENS
+        unread = max(0, self._deferred_bytes - ENVELOPE_BYTES * events)
+        return self._delivered_bytes + unread > MOST_BYTES_PER_TOKEN * most or events > 2 * most
+
     def charge(self, ending: Ending, input_bound: RequestBound | None = None) -> Charge:
         """What to settle at. `input_bound` is needed where `needs_estimate` says so."""
         if self._request.free:
@@ -262,7 +288,10 @@ class Meter:
         usage, doubt = self._believable()
         if usage is not None and ending is not Ending.STOPPED:
             source = CostSource.DRAINED if ending is Ending.DRAINED else CostSource.PROVIDER_USAGE
-            return Charge(cost_nanos(self._priced.price, usage), source, usage)
+            charge = Charge(cost_nanos(self._priced.price, usage), source, usage)
+            if self.needs_counting(ending) and (doubt := self._understated(usage)):
+                return charge._replace(alert=doubt, event="usage_understated")
+            return charge
         if input_bound is None:
             raise ValueError("an estimate needs the bounds of the input")
         estimated = self._estimated(input_bound)
@@ -270,6 +299,18 @@ class Meter:
         alert = doubt if self.has_usage or ending in (Ending.COMPLETE, Ending.DRAINED) else None
         nanos = min(self._held_nanos, cost_nanos(self._priced.price, estimated))
         return Charge(nanos, CostSource.ESTIMATED, estimated, None if ending is Ending.STOPPED else alert)
+
+    def _understated(self, usage: Usage) -> str:
+        """Why the provider's usage is implausibly low, although it is what is charged; empty where it is not.
+
+        By our own count of visible text alone: half of it by the model's own tokenizer, or a third by another one.
+        """
+        family = self._priced.facts.family
+        counted = int((self._counted + self._count_window()) / family.margin)
+        share = 2 if family.margin == EXACT else 3
+        if counted <= share * usage.output_tokens + SOME_TOKENS:
+            return ""
+        return f"usage is low: {usage.output_tokens} output tokens, but about {counted} were delivered"
 
     def _estimated(self, bound: RequestBound) -> Usage:
         opening = self._opening

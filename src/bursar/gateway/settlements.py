@@ -66,7 +66,7 @@ class Settlements:
             if callable(charge):
                 charge = await charge()
             if charge is not None and charge.alert is not None:
-                self._alert("usage_not_believed", {"why": charge.alert, **ticket.facts()})
+                self._alert(charge.event, {"why": charge.alert, **ticket.facts()})
             await self._carry_out(_command(ticket, charge), ticket)
         except Exception as error:
             # The hold stays: the reaper settles it.

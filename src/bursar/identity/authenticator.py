@@ -143,7 +143,10 @@ class Authenticator:
 
         async def read() -> Person | None:
             found, shelf, asked_at = await self._read(
-                mandate_id, lambda connection: find_person(connection, mandate_id, name, create=create)
+                mandate_id,
+                lambda: self._inside(
+                    mandate_id, lambda connection: find_person(connection, mandate_id, name, create=create)
+                ),
             )
             if found is None or shelf is None or found.person is None:
                 self._unknown.put((*place, create), asked_at + BELIEVED_SECONDS)
@@ -160,7 +163,10 @@ class Authenticator:
             return shelf.facts
 
         async def read() -> MandateFacts | None:
-            found, _, asked_at = await self._read(mandate_id, lambda connection: find_mandate(connection, mandate_id))
+            found, _, asked_at = await self._read(
+                mandate_id,
+                lambda: self._inside(mandate_id, lambda connection: find_mandate(connection, mandate_id)),
+            )
             if found is None:
                 self._unknown.put(mandate_id, asked_at + BELIEVED_SECONDS)
                 return None
@@ -177,7 +183,7 @@ class Authenticator:
 
         async def read() -> KnownKey | None:
             found, shelf, asked_at = await self._read(
-                parsed.mandate_id, lambda connection: find_key(connection, parsed.mandate_id, digest)
+                parsed.mandate_id, lambda: find_key(self._database, parsed.mandate_id, digest)
             )
             if found is None or shelf is None:
                 self._unknown.put(digest, asked_at + BELIEVED_SECONDS)
@@ -205,14 +211,18 @@ class Authenticator:
             task.add_done_callback(_retrieve)
         return await asyncio.shield(task)
 
+    async def _inside(self, mandate_id: UUID, read: Callable[[Connection], Awaitable[_Found | None]]) -> _Found | None:
+        async with self._database.as_mandate(mandate_id) as connection:
+            return await read(connection)
+
     async def _read(
-        self, mandate_id: UUID, read: Callable[[Connection], Awaitable[_Found | None]]
+        self, mandate_id: UUID, read: Callable[[], Awaitable[_Found | None]]
     ) -> tuple[_Found | None, Shelf | None, float]:
         """What `read` finds, the shelf to put it on, and when it was asked for."""
         while True:
             asked_at = self._clock.monotonic_seconds()
-            async with self._places, _answered(), self._database.as_mandate(mandate_id) as connection:
-                found = await read(connection)
+            async with self._places, _answered():
+                found = await read()
             if found is None:
                 return None, None, asked_at
             shelf = self._shelves.place(mandate_id, found.revision, asked_at, found.facts)

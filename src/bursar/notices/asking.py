@@ -82,12 +82,11 @@ async def ask(pool: Pool, mandate_id: UUID, user_id: UUID, reason: str, at: date
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(TELL_ORIGIN, SETTING, origin_text())
         moment = await _moment(connection, at)
-        watched = (await store.watch(connection, [key]))[key]
-        alert = watched.alert if watched.exists else (await store.begin(connection, [key]))[key]
+        watched = (await store.watch(connection, [key], begins={key}))[key]
         row = dict(await connection.fetchrow(_ASK, mandate_id, new_id(), user_id, reason, moment) or {})
         if row.pop("is_new"):
             news = Refused(1, 0, 0, user_id, None)
-            step = refused(alert, news, watched.policy, moment, shortage_id=new_id(), slot_id=new_id())
+            step = refused(watched.alert, news, watched.policy, moment, shortage_id=new_id(), slot_id=new_id())
             if step.verdict is Verdict.SILENT:
                 # Each request is news: what came within the cooldown is collected and told when it ends.
                 opens = opens_at(step.alert, watched.policy.cooldown)

@@ -206,14 +206,10 @@ class Observer:
     async def _decide(self, key: AlertKey, seen: Observation) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
             moment = await self._moment(connection)
-            watched = (await store.watch(connection, [key])).get(key)
-            if watched is None:
+            watched = (await store.watch(connection, [key], begins={key} if seen.crossed else ())).get(key)
+            if watched is None or not watched.exists:
                 return False
             alert = watched.alert
-            if not watched.exists:
-                if not seen.crossed:
-                    return False
-                alert = (await store.begin(connection, [key]))[key]
             step = observed(alert, seen, watched.policy, moment, shortage_id=new_id(), slot_id=new_id())
             if step.alert is alert:
                 return False

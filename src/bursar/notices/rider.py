@@ -1,13 +1,13 @@
 """Rides in the transaction of a denial or a top-up: keeps the alert, claims the slot, writes the outbox.
 
-Cheap where it is hot: two statements for a batch that only adds to known shortages, however many accounts and calls
-it has; two more for slots that are claimed, one more for accounts that never had an alert.
+Cheap where it is hot: two statements for a batch of refusals, however many accounts and calls it has, whether they add
+to known shortages, begin new ones or claim slots; a few more where money has come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -62,8 +62,8 @@ class NoticeRider:
         batches = _gather(refusals, fundings)
         if not batches:
             return
-        watched = await store.watch(connection, batches)
-        await _begin_missing(connection, batches, watched)
+        refusing = {key for key, batch in batches.items() if batch.refusal is not None}
+        watched = await store.watch(connection, batches, begins=refusing)
         steps: dict[AlertKey, Step] = {}
         withdrawn: list[AlertKey] = []
         users: list[RefusedUser] = []
@@ -96,17 +96,17 @@ async def apply(
     users: Iterable[RefusedUser] = (),
     facts: Mapping[AlertKey, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
-    """Write what the rules said: alerts, then rows that are withdrawn, then rows that are queued."""
+    """Write what the rules said: rows that are withdrawn, then alerts with the rows that tell of them."""
     if not steps:
         return
-    counts = await store.write(connection, [step.alert for step in steps], at, users)
     withdrawn = list(withdrawn)
+    # Before anything is queued: in one batch a shortage may end and another one begin.
     await store.withdraw(connection, withdrawn, at)
+    items = [_item(step.alert, step.user_id, facts) for step in steps if step.verdict is Verdict.CLAIMED or step.warn]
+    told = store.Told([(step.alert, step.recipients) for step in steps], items, facts)
+    await store.write(connection, [step.alert for step in steps], at, users, told)
     over = {store.key_of(step.alert) for step in steps if not step.alert.is_open and step.alert.kind == EXHAUSTED.name}
     await again.follow_up(connection, sorted(over.intersection(withdrawn)), at)
-    told = [step for step in steps if step.verdict is Verdict.CLAIMED or step.warn]
-    items = [_item(step.alert, counts, step.user_id, facts) for step in told]
-    await store.queue(connection, [(step.alert, step.recipients) for step in steps], counts, at, facts, items)
     for step in steps:
         if step.warn and step.user_id is None:
             log.warning(
@@ -118,14 +118,8 @@ async def apply(
             )
 
 
-def _item(
-    alert: Alert,
-    users: Mapping[AlertKey, int],
-    user_id: UUID | None,
-    facts: Mapping[AlertKey, Mapping[str, Any]],
-) -> Item:
-    key = store.key_of(alert)
-    figures = Figures.of(alert, users.get(key, 0), facts.get(key))
+def _item(alert: Alert, user_id: UUID | None, facts: Mapping[AlertKey, Mapping[str, Any]]) -> Item:
+    figures = Figures.of(alert, 0, facts.get(store.key_of(alert)))
     return Item(alert.mandate_id, alert.kind, alert.account_id, figures.to_json(), user_id)
 
 
@@ -144,19 +138,6 @@ def _gather(refusals: Sequence[Refusal], fundings: Sequence[Funding]) -> dict[Al
 _KINDS_OF: Final = {
     reason: tuple(kind.name for kind in REFUSAL_KINDS if reason in kind.reasons) for reason in NoticeRider.wants
 }
-
-
-async def _begin_missing(
-    connection: Connection, batches: dict[AlertKey, _Batch], watched: dict[AlertKey, Watched]
-) -> None:
-    missing = [
-        key
-        for key, account in watched.items()
-        if not account.exists and (batch := batches[key]).refusal and _counts(account, account.alert, batch.refusal)
-    ]
-    if missing:
-        for key, alert in (await store.begin(connection, missing)).items():
-            watched[key] = replace(watched[key], alert=alert, exists=True)
 
 
 def _counts(account: Watched, alert: Alert, refusal: Refused) -> bool:

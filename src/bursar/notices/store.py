@@ -5,7 +5,7 @@ Whoever writes a notice row of an account holds that account's alert; only the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -53,14 +53,30 @@ class RefusedUser(NamedTuple):
     shortage_id: UUID
 
 
+# A row that is there is locked where it stands in the order; one that has to begin is made after those, in order, too.
 _WATCH: Final = """
     WITH wanted AS (
-        SELECT mandate_id, kind, account_id
-          FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS key (mandate_id, kind, account_id)
-    ), locked AS (
+        SELECT mandate_id, kind, account_id, begins
+          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::boolean[]) AS key (mandate_id, kind, account_id, begins)
+    ), there AS (
         SELECT alert.* FROM alert JOIN wanted USING (mandate_id, kind, account_id)
          ORDER BY alert.mandate_id, alert.kind, alert.account_id
            FOR UPDATE OF alert
+    ), begun AS (
+        INSERT INTO alert (mandate_id, kind, account_id)
+        SELECT wanted.mandate_id, wanted.kind, wanted.account_id
+          FROM wanted
+          JOIN mandate ON mandate.mandate_id = wanted.mandate_id
+          LEFT JOIN billing_settings AS terms ON terms.mandate_id = wanted.mandate_id
+         WHERE wanted.begins
+           AND NOT EXISTS (SELECT FROM there WHERE there.mandate_id = wanted.mandate_id AND there.kind = wanted.kind
+                              AND there.account_id = wanted.account_id)
+           AND (wanted.kind <> 'EXHAUSTED' OR wanted.account_id = wanted.mandate_id OR terms.notify_wallet_exhausted)
+         ORDER BY 1, 2, 3
+            ON CONFLICT (mandate_id, kind, account_id) DO UPDATE SET kind = EXCLUDED.kind
+        RETURNING alert.*
+    ), locked AS (
+        SELECT * FROM there UNION ALL SELECT * FROM begun
     )
     SELECT wanted.mandate_id AS of_mandate, wanted.kind AS of_kind, wanted.account_id AS of_account, locked.*,
            mandate.status, terms.billing_model, terms.notify_cooldown_seconds, terms.notify_wallet_exhausted,
@@ -87,17 +103,8 @@ _WATCH: Final = """
       LEFT JOIN account ON account.mandate_id = wanted.mandate_id AND account.account_id = wanted.account_id
 """
 
-_BEGIN: Final = """
-    INSERT INTO alert (mandate_id, kind, account_id)
-    SELECT mandate_id, kind, account_id
-      FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS key (mandate_id, kind, account_id)
-     ORDER BY 1, 2, 3
-        ON CONFLICT (mandate_id, kind, account_id) DO UPDATE SET kind = EXCLUDED.kind
-    RETURNING alert.*
-"""
-
 _WRITE: Final = """
-    WITH hit AS (
+    hit AS (
         SELECT * FROM unnest($20::uuid[], $21::text[], $22::uuid[], $23::uuid[], $24::uuid[])
             AS hit (mandate_id, kind, account_id, user_id, shortage_id)
     ), fresh AS (
@@ -114,7 +121,7 @@ _WRITE: Final = """
         RETURNING mandate_id, kind, account_id
     ), counted AS (
         SELECT mandate_id, kind, account_id, count(*) AS users FROM fresh GROUP BY 1, 2, 3
-    )
+    ), written AS (
     UPDATE alert
        SET shortage_id = new.shortage_id, since = new.since, resolved_at = new.resolved_at,
            refused_calls = new.refused_calls, last_user_id = new.last_user_id, last_key_id = new.last_key_id,
@@ -135,25 +142,35 @@ _WRITE: Final = """
       LEFT JOIN counted USING (mandate_id, kind, account_id)
      WHERE alert.mandate_id = new.mandate_id AND alert.kind = new.kind AND alert.account_id = new.account_id
     RETURNING alert.mandate_id, alert.kind, alert.account_id, alert.refused_users
+    )
 """
+_WRITTEN: Final = "SELECT mandate_id, kind, account_id, refused_users FROM written"
 
-# One statement for both: this rides in the transaction of a denial, where all calls wait.
+# What is queued says how many people were refused: known when the alert is written, in the same statement, because this
+# rides in the transaction of a denial, where all calls wait.
 _QUEUE: Final = (
-    f"WITH told AS ({inbox.put_sql(10)})"  # noqa: S608  (constants)
+    f"told AS ({inbox.put_sql(35, at='$25', counted='written')}),"  # noqa: S608  (constants)
     """
+    queued AS (
     INSERT INTO notice (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, channel, recipient, payload,
                         next_attempt_at, created_at, updated_at)
-    SELECT mandate_id, notice_id, kind, account_id, shortage_id, slot_id,
+    SELECT new.mandate_id, notice_id, new.kind, new.account_id, shortage_id, slot_id,
            CASE WHEN recipient LIKE 'webhook:%' THEN 'webhook' WHEN recipient LIKE 'messaging:%' THEN 'messaging'
-                ELSE 'email' END, recipient, payload, $9, $9, $9
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::jsonb[])
+                ELSE 'email' END,
+           recipient, payload || jsonb_build_object('users', written.refused_users), $25, $25, $25
+      FROM unnest($27::uuid[], $28::uuid[], $29::text[], $30::uuid[], $31::uuid[], $32::uuid[], $33::text[],
+                  $34::jsonb[])
            AS new (mandate_id, notice_id, kind, account_id, shortage_id, slot_id, recipient, payload)
-     ORDER BY mandate_id, kind, account_id, recipient
+      JOIN written USING (mandate_id, kind, account_id)
+     ORDER BY new.mandate_id, new.kind, new.account_id, recipient
         ON CONFLICT (mandate_id, kind, account_id, recipient) WHERE state = 'QUEUED'
         DO UPDATE SET shortage_id = EXCLUDED.shortage_id, slot_id = EXCLUDED.slot_id, payload = EXCLUDED.payload,
                       updated_at = EXCLUDED.updated_at
+    )
 """
 )
+_WRITE_ONLY: Final = f"WITH {_WRITE} {_WRITTEN}"
+_WRITE_AND_QUEUE: Final = f"WITH {_WRITE}, {_QUEUE} {_WRITTEN}"
 
 _WITHDRAW: Final = """
     UPDATE notice SET state = 'CANCELLED', updated_at = $4
@@ -169,17 +186,23 @@ _FACTS: Final = """
 """
 
 _FIELDS: Final = tuple(field.name for field in fields(Alert))
-_WRITTEN: Final = (
+_WRITTEN_COLUMNS: Final = (
     "mandate_id", "kind", "account_id", "shortage_id", "since", "resolved_at", "refused_calls", "last_user_id",
     "last_key_id", "required_nanos", "available_nanos", "slot_id", "slot_shortage_id", "slot_claimed_at", "sent_at",
     "given_back_count", "reopens_at", "notified_at", "warned_at",
 )  # fmt: skip
 
 
-async def watch(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, Watched]:
-    """Lock the alerts there are, in order, and read what the rules need. Mandates that do not exist are left out."""
+async def watch(
+    connection: Connection, keys: Iterable[AlertKey], *, begins: Container[AlertKey] = frozenset()
+) -> dict[AlertKey, Watched]:
+    """Lock the alerts there are, in order, and read what the rules need. Mandates that do not exist are left out.
+
+    Where there is none yet, one is made for those of `begins` that their mandate wants to hear of at all.
+    """
     found: dict[AlertKey, Watched] = {}
-    for row in await connection.fetch(_WATCH, *_columns(sorted(keys))):
+    wanted = sorted(keys)
+    for row in await connection.fetch(_WATCH, *_columns(wanted), [key in begins for key in wanted]):
         key = AlertKey(row["of_mandate"], row["of_kind"], row["of_account"])
         exists = row["mandate_id"] is not None
         is_wallet = key.account_id != key.mandate_id
@@ -207,53 +230,53 @@ async def watch(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertK
 _PERSONAL: Final = frozenset({Audience.PAYER, Audience.CAP_OWNER})
 
 
-async def begin(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, Alert]:
-    """Make the rows of accounts that never had an alert, and lock them."""
-    rows = await connection.fetch(_BEGIN, *_columns(sorted(keys)))
-    return {AlertKey(row["mandate_id"], row["kind"], row["account_id"]): _alert(row) for row in rows}
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is queued for recipients and put into inboxes, by alerts that are written at the same time.
+
+    Their figures lack how many people were refused: that is known when it is written.
+    """
+
+    claims: Sequence[tuple[Alert, Sequence[str]]]
+    """A row for every recipient of every claimed slot; one that is still undelivered is brought up to date."""
+    items: Sequence[Item]
+    facts: Mapping[AlertKey, Mapping[str, Any]]
+
+    def columns(self) -> list[list[Any]] | None:
+        """Parameters from 27 on; `None` where there is nothing to tell."""
+        rows = [
+            (
+                alert.mandate_id, new_id(), alert.kind, alert.account_id, alert.shortage_id, alert.slot_id, recipient,
+                Figures.of(alert, 0, self.facts.get(key_of(alert))).to_json(),
+            )
+            for alert, recipients in self.claims
+            for recipient in recipients
+        ]  # fmt: skip
+        if not rows and not self.items:
+            return None
+        return [[row[place] for row in rows] for place in range(8)] + inbox.columns(self.items)
 
 
 async def write(
-    connection: Connection, alerts: Sequence[Alert], at: datetime, refused_users: Iterable[RefusedUser] = ()
-) -> dict[AlertKey, int]:
-    """Write locked alerts; answers how many distinct users each one's shortage has met."""
+    connection: Connection,
+    alerts: Sequence[Alert],
+    at: datetime,
+    refused_users: Iterable[RefusedUser] = (),
+    told: Told | None = None,
+) -> None:
+    """Write locked alerts, count the distinct users that each one's shortage has met, and tell of it."""
     hits = sorted(set(refused_users))
-    rows = await connection.fetch(
-        _WRITE,
-        *([getattr(alert, name) for alert in alerts] for name in _WRITTEN),
+    columns = told.columns() if told is not None else None
+    await connection.execute(
+        _WRITE_ONLY if columns is None else _WRITE_AND_QUEUE,
+        *([getattr(alert, name) for alert in alerts] for name in _WRITTEN_COLUMNS),
         *_columns([hit.key for hit in hits]),
         [hit.user_id for hit in hits],
         [hit.shortage_id for hit in hits],
         at,
         [alert.due_at for alert in alerts],
+        *(columns or ()),
     )
-    return {AlertKey(row["mandate_id"], row["kind"], row["account_id"]): row["refused_users"] for row in rows}
-
-
-async def queue(
-    connection: Connection,
-    claims: Sequence[tuple[Alert, Sequence[str]]],
-    users: Mapping[AlertKey, int],
-    at: datetime,
-    facts: Mapping[AlertKey, Mapping[str, Any]],
-    items: Sequence[Item] = (),
-) -> None:
-    """An outbox row for every recipient of every claimed slot; one that is still undelivered is brought up to date.
-
-    `items` are put into people's inboxes by the same statement.
-    """
-    rows = [
-        (
-            alert.mandate_id, new_id(), alert.kind, alert.account_id, alert.shortage_id, alert.slot_id, recipient,
-            Figures.of(alert, users.get(key_of(alert), 0), facts.get(key_of(alert))).to_json(),
-        )
-        for alert, recipients in claims
-        for recipient in recipients
-    ]  # fmt: skip
-    if rows:
-        await connection.execute(_QUEUE, *map(list, zip(*rows, strict=True)), at, *inbox.columns(items), at)
-    else:
-        await inbox.put(connection, items, at)
 
 
 async def note_facts(connection: Connection, facts: Mapping[AlertKey, Mapping[str, Any]]) -> None:

@@ -38,6 +38,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "no_usage": "usage is missing",
         "usage_negative": "usage reports minus one",
         "usage_zero": "usage reports zero",
+        "usage_low": "usage reports one token of each kind",
         "usage_huge": "usage reports two billion",
         "insufficient_quota": "the upstream complains about the operator's own account",
     }

@@ -15,7 +15,7 @@ from bursar.gateway.demo_upstream.directives import Directives, Fault, read_dire
 
 TOKENS_PER_ATTACHMENT = 85
 _ABSURD_USAGE: Mapping[str, int | None] = MappingProxyType(
-    {"no_usage": None, "usage_negative": -1, "usage_zero": 0, "usage_huge": 2_000_000_000}
+    {"no_usage": None, "usage_negative": -1, "usage_zero": 0, "usage_low": 1, "usage_huge": 2_000_000_000}
 )
 _FUNCTION_WORDS = {
     "de": "ich du er sie es wir ihr der die das den dem des ein eine einen und oder nicht ist sind war wie was wer wo "

@@ -27,6 +27,7 @@ OF_EVENTS: Final[Mapping[str, OperatorKind]] = {
     "upstream_rejects_our_account": OperatorKind.UPSTREAM_ACCOUNT,
     "overrun": OperatorKind.HOLD_ANOMALY,
     "usage_not_believed": OperatorKind.HOLD_ANOMALY,
+    "usage_understated": OperatorKind.HOLD_ANOMALY,
     "settlement_failed": OperatorKind.HOLD_ANOMALY,
     "settlement_quarantined": OperatorKind.HOLD_ANOMALY,
     "settlement_rejected": OperatorKind.HOLD_ANOMALY,
