@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.browser.house import House, Language
 from tests.browser.visits import DESKTOP, PHONE, Scheme, Visits, assert_fits, assert_no_barriers
@@ -33,20 +33,55 @@ def test_who_is_not_signed_in_is_asked_to(
 
 
 def test_the_policy_stops_scripts_and_pictures_that_are_not_ours(visits: Visits) -> None:
-    visits.expect_error(r"policy violated|Content Security Policy|net::ERR_BLOCKED_BY_CSP")
+    visits.expect_error(r"policy violated|Content Security Policy|TrustedScript")
     page = visits.open("/")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.evaluate(
         """() => {
-            const script = document.createElement('script');
-            script.textContent = 'window.wasRun = true';
-            document.body.append(script);
-            document.body.insertAdjacentHTML('beforeend', '<img src="/x" onerror="window.wasRun = true">');
-            document.body.insertAdjacentHTML('beforeend', '<img src="https://elsewhere.example/pixel.png">');
+            const add = (name, attributes) =>
+                document.body.append(Object.assign(document.createElement(name), attributes));
+            add('script', { type: 'text/javascript' });
+            document.body.lastChild.append('window.wasRun = true');
+            add('a', {});
+            document.body.lastChild.setAttribute('href', 'javascript:window.wasRun = true');
+            document.body.lastChild.click();
+            add('img', { src: 'https://elsewhere.example/pixel.png' });
         }"""
     )
-    for directive in ("script-src-elem by inline", "script-src-attr by inline", "img-src by https://elsewhere.example"):
-        assert_eventually_told(visits, f"policy violated: {directive}")
+    for violation in ("script-src-elem by inline", "img-src by https://elsewhere.example"):
+        assert_eventually_told(visits, f"policy violated: {violation}")
     assert page.evaluate("window.wasRun") is None
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.wasRun = true\">')",
+        "document.body.innerHTML = '<p>'",
+        "document.createElement('iframe').srcdoc = '<script>1</script>'",
+        "document.createElement('script').text = 'window.wasRun = true'",
+        "trustedTypes.createPolicy('another', { createHTML: (text) => text })",
+    ],
+)
+def test_text_never_becomes_markup(visits: Visits, attempt: str) -> None:
+    visits.expect_error(r"policy violated: (require-)?trusted-types|TrustedHTML|TrustedScript|TrustedTypePolicy")
+    page = visits.open("/")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    with pytest.raises(Error, match="TypeError"):
+        page.evaluate(f"() => {{ {attempt} }}")
+    assert page.evaluate("window.wasRun") is None
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize("path", ["/workspace", "/billing", "/mandate", "/operator"])
+def test_every_page_opens_without_errors_and_keeps_nobody_out(
+    visits: Visits, house: House, path: str, size: tuple[int, int], scheme: Scheme
+) -> None:
+    who = house.operator("de") if path == "/operator" else house.somebody("owner", language="de")
+    page = visits.open(path, who, size=size, scheme=scheme)
+    expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()
+    assert_no_barriers(page)
+    assert_fits(page)
 
 
 def assert_eventually_told(visits: Visits, start: str) -> None:

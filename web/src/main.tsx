@@ -12,9 +12,11 @@ import { App } from './app.tsx';
 import { setOnSignedOut } from './shared/api/client.ts';
 import { ApiProblem } from './shared/api/index.ts';
 import { currentLanguage, setLanguage } from './shared/i18n/index.ts';
+import { forbidMarkup } from './shared/no-markup.ts';
 import { SESSION_KEY } from './shared/session/index.ts';
 import { theme } from './shared/theme/theme.ts';
 
+forbidMarkup();
 const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
 // For the libraries that add style sheets of their own while running.
 setNonce(nonce);

@@ -1,7 +1,8 @@
 """What a page of ours may load and do, as headers. Pure.
 
 Scripts and style sheets come from here or carry the document's nonce; nothing is loaded from anywhere else, so that no
-text that a model writes can make a page call home. Nobody frames a page.
+text that a model writes can make a page call home. Text becomes HTML or a script only by the one policy that the pages
+install, which lets no markup pass (`web/src/shared/no-markup.ts`). Nobody frames a page.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _DIRECTIVES: Final[tuple[tuple[str, str], ...]] = (
     ("form-action", "'self'"),
     ("base-uri", "'none'"),
     ("frame-ancestors", "'none'"),
+    ("require-trusted-types-for", "'script'"),
+    ("trusted-types", "default"),
 )
 _POLICY: Final = "; ".join(f"{name} {sources}" for name, sources in _DIRECTIVES)
 _UNUSED_FEATURES: Final = (
