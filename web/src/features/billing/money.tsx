@@ -1,6 +1,10 @@
 import { useFormat } from '../../shared/i18n/index.ts';
 import { useMandate } from '../../shared/session/index.ts';
 
+import { isZero, nanosOf, negated } from './amount.ts';
+
+const MINUS = '\u2212';
+
 interface MoneyProps {
   readonly amount: string;
   /** All decimals, where somebody wants to check a figure. */
@@ -14,11 +18,14 @@ interface MoneyProps {
 export function Money({ amount, exact = false, signed = false, className = '' }: MoneyProps) {
   const { currency } = useMandate();
   const format = useFormat();
-  const exactly = format.exactMoney(amount, currency);
-  const shown = exact ? exactly : format.money(amount, currency);
+  const isNegative = nanosOf(amount) < 0n;
+  const size = isNegative ? negated(amount) : amount;
+  // The sign stands before the currency in all languages, so that figures below each other are quick to compare.
+  const sign = isNegative ? MINUS : signed && !isZero(amount) ? '+' : '';
+  const exactly = `${sign}${format.exactMoney(size, currency)}`;
   return (
     <span className={`figures ${className}`} title={exactly} style={{ whiteSpace: 'nowrap' }}>
-      {signed && Number(amount) > 0 ? `+${shown}` : shown}
+      {exact ? exactly : `${sign}${format.money(size, currency)}`}
     </span>
   );
 }

@@ -2,7 +2,7 @@ import { Autocomplete, Select, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { answer, api, type LimitAnswer, type NewLimit } from '../../../shared/api/index.ts';
 import { commonTexts, Dialog, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { readAmount } from '../amount.ts';
+import { asTyped, readAmount } from '../amount.ts';
 import { AmountInput, PersonChoice } from '../form.tsx';
 import { useMandatePath } from '../place.ts';
 import { moneyKey } from '../queries.ts';
@@ -91,11 +91,6 @@ interface ChangeLimitProps {
   readonly limit: LimitAnswer;
   readonly name: string;
   readonly onClose: () => void;
-}
-
-/** Digits after the two usual ones only where they say something. */
-function asTyped(amount: string): string {
-  return amount.replace(/(\.\d\d)(\d*?)0+$/, '$1$2');
 }
 
 export function ChangeLimit({ limit, name, onClose }: ChangeLimitProps) {

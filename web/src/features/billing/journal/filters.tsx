@@ -1,4 +1,4 @@
-import { Group, Select, TextInput } from '@mantine/core';
+import { Button, Group, Select, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
@@ -9,6 +9,7 @@ import { type JournalQuery, usePeople, useUsage } from '../queries.ts';
 import { journalTexts } from '../texts/journal.ts';
 import { isTransferKind, kindTexts, TRANSFER_KINDS } from '../texts/kinds.ts';
 import { pageTexts } from '../texts/page.ts';
+import classes from './filters.module.css';
 
 /** Long enough that somebody who types is not asked for at each letter. */
 const TYPING_MILLIS = 300;
@@ -43,7 +44,17 @@ interface OneOfProps {
 
 function OneOf({ label, data, ...rest }: OneOfProps) {
   const t = pageTexts.use();
-  return <Select w={170} label={label} placeholder={t('everything')} searchable clearable data={[...data]} {...rest} />;
+  return (
+    <Select
+      className={classes['choice'] ?? ''}
+      label={label}
+      placeholder={t('everything')}
+      searchable
+      clearable
+      data={[...data]}
+      {...rest}
+    />
+  );
 }
 
 function useChoices() {
@@ -67,6 +78,7 @@ export function Filters({ onChange }: { onChange: (query: JournalQuery) => void 
   const [text, setText] = useState('');
   const [choice, setChoice] = useState<Choice>({ kind: null, model: null, userId: null, keyId: null });
   const [period, setPeriod] = useState(EVER);
+  const [isOpen, setOpen] = useState(false);
   const [settled] = useDebouncedValue(text, TYPING_MILLIS);
   useEffect(() => onChange(queryOf(settled, choice, period)), [settled, choice, period, onChange]);
   const choose = (part: keyof Choice) => (value: string | null) =>
@@ -83,18 +95,23 @@ export function Filters({ onChange }: { onChange: (query: JournalQuery) => void 
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
       />
-      <PeriodChoice value={period} onChange={setPeriod} />
-      <OneOf
-        label={t('kind')}
-        value={choice.kind}
-        onChange={choose('kind')}
-        data={kinds.map((value) => ({ value, label: kindName(value) }))}
-      />
-      <OneOf label={words('model')} value={choice.model} onChange={choose('model')} data={choices.models} />
-      {seesPool(mandate) && (
-        <OneOf label={words('person')} value={choice.userId} onChange={choose('userId')} data={choices.people} />
-      )}
-      <OneOf label={words('key')} value={choice.keyId} onChange={choose('keyId')} data={choices.keys} />
+      <Button hiddenFrom="sm" variant="default" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        {t('filters')}
+      </Button>
+      <div className={classes['more']} data-open={isOpen}>
+        <PeriodChoice value={period} onChange={setPeriod} />
+        <OneOf
+          label={t('kind')}
+          value={choice.kind}
+          onChange={choose('kind')}
+          data={kinds.map((value) => ({ value, label: kindName(value) }))}
+        />
+        <OneOf label={words('model')} value={choice.model} onChange={choose('model')} data={choices.models} />
+        {seesPool(mandate) && (
+          <OneOf label={words('person')} value={choice.userId} onChange={choose('userId')} data={choices.people} />
+        )}
+        <OneOf label={words('key')} value={choice.keyId} onChange={choose('keyId')} data={choices.keys} />
+      </div>
     </Group>
   );
 }

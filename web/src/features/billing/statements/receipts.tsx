@@ -41,7 +41,7 @@ function useColumns(): readonly Column<ReceiptAnswer>[] {
     },
     { key: 'reference', label: words('reference'), cell: ({ reference }) => reference ?? '' },
     { key: 'amount', label: words('amount'), isFigure: true, cell: ({ amount }) => <Money amount={amount} /> },
-    { key: 'forms', label: t('download'), isActions: true, cell: buttons },
+    { key: 'forms', label: t('download'), isFigure: true, cell: buttons },
   ];
 }
 

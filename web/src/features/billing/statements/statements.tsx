@@ -46,7 +46,7 @@ function Months({ account, months, today }: { account: string; months: readonly 
     {
       key: 'forms',
       label: t('download'),
-      isActions: true,
+      isFigure: true,
       cell: (month) => (
         <Group gap={6} wrap="nowrap" justify="flex-end">
           {FORMS.map((form) => (
