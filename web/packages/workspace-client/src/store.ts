@@ -5,7 +5,7 @@ import { type Action, reduce } from './reducer.ts';
 import { EventStreamParser, type ServerSentEvent } from './sse.ts';
 import { INITIAL_STATE, isBusy, type Message, type Resumption, type WorkspaceState } from './state.ts';
 import { type ServerThread, stateOfThread } from './thread.ts';
-import { sleep, Watch } from './watch.ts';
+import { sleep, sleepWhileOffline, Watch } from './watch.ts';
 
 /** A thread as a store: framework-free, for `useSyncExternalStore` and everything like it. */
 export interface WorkspaceStore {
@@ -117,12 +117,7 @@ class Store implements WorkspaceStore {
 
   /** Begins a run with this message; once only, however often it is asked for. */
   async #begin(connection: AbortSignal, message: Message, isAgain: boolean): Promise<void> {
-    if (!this.#state.isLoaded) {
-      const thread = await this.#read(connection, 'send');
-      if (thread === null) return;
-      // It had arrived before.
-      if (this.#state.unsent === null) return this.#goOn(connection, thread);
-    }
+    if (!this.#state.isLoaded && (await this.#read(connection, 'send')) === null) return;
     const body = {
       runId: message.runId,
       messages: [{ id: message.id, role: 'user', content: message.content }],
@@ -335,7 +330,7 @@ class Store implements WorkspaceStore {
       return false;
     }
     if (!hasEnded) this.#dispatch({ type: 'disconnected' });
-    await sleep(millis, connection);
+    await sleepWhileOffline(millis, connection);
     return !connection.aborted;
   }
 

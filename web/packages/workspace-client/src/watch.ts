@@ -46,3 +46,16 @@ export function sleep(millis: number, signal: AbortSignal): Promise<void> {
     else signal.addEventListener('abort', end);
   });
 }
+
+/** As `sleep`, but a browser that is told of a network again wakes at once. */
+export async function sleepWhileOffline(millis: number, signal: AbortSignal): Promise<void> {
+  const awake = new AbortController();
+  const wake = () => awake.abort();
+  const network = 'addEventListener' in globalThis ? globalThis : null;
+  network?.addEventListener('online', wake);
+  signal.addEventListener('abort', wake);
+  if (signal.aborted) wake();
+  await sleep(millis, awake.signal);
+  signal.removeEventListener('abort', wake);
+  network?.removeEventListener('online', wake);
+}

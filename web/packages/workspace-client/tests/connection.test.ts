@@ -1,20 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ServerThread, WorkspaceState } from '../src/index.ts';
-import { EXHAUSTED } from './support/billing.ts';
+import type { WorkspaceOptions, WorkspaceState } from '../src/index.ts';
 import { eventsOf, RECORDINGS, stateAfter } from './support/recordings.ts';
-import {
-  json,
-  LOST,
-  problem,
-  ScriptedServer,
-  SILENT,
-  Stream,
-  settled,
-  sse,
-  streamed,
-  until,
-} from './support/server.ts';
-import { begun, broken, finished, run, started, THREAD, text, workspace } from './support/story.ts';
+import { json, LOST, problem, ScriptedServer, Stream, settled, sse, streamed, until } from './support/server.ts';
+import { begun, finished, run, started, THREAD, text, workspace } from './support/story.ts';
 
 const answer = (state: WorkspaceState) => state.messages.find((message) => message.role === 'assistant')?.content;
 const EVENTS = 'GET /runs/id-1/events';
@@ -26,15 +14,16 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.unstubAllGlobals();
   vi.useRealTimers();
   expect(server.left).toBe(0);
 });
 
 /** A run whose stream a test has in its hands, after `Hi`. */
-async function running() {
+async function running(more: Partial<WorkspaceOptions> = {}) {
   const stream = new Stream();
   server.on('GET ', json(THREAD)).on('POST /runs', stream.reply);
-  const store = workspace(server);
+  const store = workspace(server, more);
   const done = store.send('Hello?');
   await until(() => store.getState().status === 'streaming');
   stream.events(1, started(), begun(), text('Hi'));
@@ -54,12 +43,14 @@ describe('a stream that breaks', () => {
     expect(answer(store.getState())).toBe('Hi there');
   });
 
-  it('is the same answer where events come twice', async () => {
-    const { stream, store, done } = await running();
+  it('is the same answer where events come twice, and they are told once', async () => {
+    const onEvent = vi.fn();
+    const { stream, store, done } = await running({ onEvent });
     server.on(EVENTS, streamed(sse(1, started(), begun(), text('Hi'), text(' there'), finished())));
     stream.breakOff();
     await done;
     expect(answer(store.getState())).toBe('Hi there');
+    expect(onEvent).toHaveBeenCalledTimes(5);
   });
 
   it.each(RECORDINGS)('may break at any event (%s)', async (name, whole) => {
@@ -102,6 +93,37 @@ describe('a stream that breaks', () => {
     await done;
     expect(store.getState()).toMatchObject({ status: 'idle', error: null });
     expect(answer(store.getState())).toBe('Hi there');
+  });
+
+  it('is not tried more slowly where something came meanwhile', async () => {
+    const { stream, store, done } = await running();
+    server.on(EVENTS, streamed(sse(4, text('.')))).on(EVENTS, streamed(sse(5, text('.'))));
+    server.on(EVENTS, streamed(sse(6, finished())));
+    stream.breakOff();
+    for (const requests of [3, 4]) {
+      await until(() => server.lines.length === requests && store.getState().status === 'reconnecting');
+      await settled();
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    await done;
+    expect(answer(store.getState())).toBe('Hi..');
+  });
+
+  it('is tried at once where the browser is told of a network again', async () => {
+    const browser = new EventTarget();
+    const listen = vi.spyOn(browser, 'addEventListener');
+    const leave = vi.spyOn(browser, 'removeEventListener');
+    vi.stubGlobal('addEventListener', browser.addEventListener.bind(browser));
+    vi.stubGlobal('removeEventListener', browser.removeEventListener.bind(browser));
+    const { stream, store, done } = await running();
+    server.on(EVENTS, LOST).on(EVENTS, streamed(sse(4, text(' there'), finished())));
+    stream.breakOff();
+    await until(() => listen.mock.calls.length > 0);
+    browser.dispatchEvent(new Event('online'));
+    await done;
+    expect(answer(store.getState())).toBe('Hi there');
+    expect(leave).toHaveBeenCalledTimes(listen.mock.calls.length);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('is given up when it is said so, and resume listens again', async () => {
@@ -248,145 +270,5 @@ describe('a message whose sending got no answer', () => {
     server.on('POST /runs', problem(409, 'run_exists')).on(EVENTS, streamed(sse(1, started(), finished())));
     await store.resume();
     expect(store.getState()).toMatchObject({ status: 'idle', unsent: null });
-  });
-});
-
-describe('load', () => {
-  const tools = [{ id: 'call', function: { name: 'compute', arguments: '{"expression":"3 * 14"}' } }];
-  const question = { id: 'q', role: 'user', content: 'How much?', runId: 'older' } as const;
-  const called = { id: 'a1', role: 'assistant', content: null, toolCalls: tools, runId: 'older', cost: '0.1' } as const;
-  const result = { id: 'x', role: 'tool', content: '42', toolCallId: 'call', runId: 'older' } as const;
-  const said = { id: 'a2', role: 'assistant', content: '42', toolCalls: [], runId: 'older', cost: null } as const;
-  const thread: ServerThread = { currency: 'CHF', messages: [question, called, result, said], run: run() };
-
-  it('joins tools with what they answered', async () => {
-    server.on('GET ', json(thread));
-    const store = workspace(server);
-    await store.load();
-    const { messages, ...state } = store.getState();
-    expect(state).toMatchObject({ status: 'idle', isLoaded: true, steps: 1, runCost: '0.001000000', lastEventId: 5 });
-    expect(messages).toEqual([
-      { id: 'q', role: 'user', content: 'How much?', toolCalls: [], cost: null, calls: 0, runId: 'older' },
-      {
-        id: 'a1',
-        role: 'assistant',
-        content: '',
-        toolCalls: [{ id: 'call', name: 'compute', arguments: '{"expression":"3 * 14"}', result: '42' }],
-        cost: '0.1',
-        calls: 1,
-        runId: 'older',
-      },
-      { id: 'a2', role: 'assistant', content: '42', toolCalls: [], cost: null, calls: 1, runId: 'older' },
-    ]);
-  });
-
-  it('hears a run under way from its first event, over what it parked at before', async () => {
-    const running = run({ status: 'RUNNING', lastEventId: 4 });
-    server.on('GET ', json({ ...thread, run: running }));
-    const stream = new Stream();
-    server.on('GET /runs/older/events', stream.reply);
-    const onError = vi.fn();
-    const store = workspace(server, { onError });
-    const done = store.load();
-    await until(() => server.lines.length === 2);
-    expect(server.last().headers.get('last-event-id')).toBe('0');
-    expect(store.getState()).toMatchObject({ status: 'streaming', messages: [{ id: 'q' }] });
-    stream.events(1, started('older'), begun('a2'), text('4', 'a2'));
-    stream.events(4, broken('INSUFFICIENT_BALANCE', { billing: EXHAUSTED }));
-    await until(() => store.getState().lastEventId === 4);
-    expect(store.getState()).toMatchObject({ status: 'streaming', error: null });
-    stream.events(5, started('older'), begun('a2'), text('2', 'a2'), finished('older')).close();
-    await done;
-    expect(store.getState()).toMatchObject({ status: 'idle', messages: [{ id: 'q' }, { id: 'a2', content: '42' }] });
-    expect(onError).not.toHaveBeenCalled();
-  });
-
-  it.each<[string, object, object, object]>([
-    [
-      'parked',
-      { status: 'PARKED', billing: EXHAUSTED },
-      { code: 'INSUFFICIENT_BALANCE' },
-      { kind: 'insufficient_balance', billing: EXHAUSTED },
-    ],
-    [
-      'failed',
-      { status: 'FAILED' },
-      { code: 'RATE_LIMITED', retryAfterSeconds: 5 },
-      { kind: 'rate_limited', retryAfterSeconds: 5 },
-    ],
-    ['interrupted', { status: 'INTERRUPTED' }, { code: 'INTERRUPTED' }, { kind: 'run_failed', code: 'INTERRUPTED' }],
-  ])('knows how a run %s, and how it goes on', async (_, state, error, expected) => {
-    server.on('GET ', json({ ...thread, run: run({ ...state, error: { message: 'text', ...error } as never }) }));
-    server.on('POST /runs/older/continue', streamed(sse(6, started('older'), finished('older'))));
-    const store = workspace(server);
-    await store.load();
-    expect(store.getState()).toMatchObject({
-      status: 'failed',
-      error: { message: 'text', ...expected },
-      resumption: 'continue',
-    });
-    await store.resume();
-    expect(store.getState()).toMatchObject({ status: 'idle', lastEventId: 7 });
-  });
-
-  it('knows a stopped run', async () => {
-    server.on('GET ', json({ ...thread, run: run({ status: 'STOPPED' }) }));
-    const store = workspace(server);
-    await store.load();
-    expect(store.getState()).toMatchObject({ status: 'idle', wasStopped: true, error: null });
-  });
-
-  it('fails with a typed error, and resume reads again', async () => {
-    server.on('GET ', problem(401, 'unauthorized')).on('GET ', json(thread));
-    const store = workspace(server);
-    await store.load();
-    expect(store.getState()).toMatchObject({ status: 'failed', error: { kind: 'signed_out' }, resumption: 'load' });
-    await store.resume();
-    expect(store.getState()).toMatchObject({ status: 'idle', isLoaded: true, error: null });
-  });
-
-  it('waits for the network, and for headers that cannot be made without it', async () => {
-    server.on('GET ', LOST).on('GET ', json(thread));
-    let tries = 0;
-    const headers = async () => {
-      tries += 1;
-      if (tries === 1) throw new TypeError('no token without a network');
-      return { 'x-try': String(tries) };
-    };
-    const store = workspace(server, { headers });
-    const done = store.load();
-    await until(() => tries === 1 && store.getState().status === 'reconnecting');
-    await settled();
-    await vi.advanceTimersByTimeAsync(500);
-    await until(() => server.lines.length === 1);
-    await settled();
-    await vi.advanceTimersByTimeAsync(1000);
-    await done;
-    expect(store.getState()).toMatchObject({ status: 'idle', isLoaded: true });
-    expect(server.last().headers.get('x-try')).toBe('3');
-  });
-
-  it('gives way to what is said meanwhile, and is done before that', async () => {
-    server.on('GET ', SILENT).on('GET ', json(thread));
-    server.on('POST /runs', streamed(sse(1, started(), begun(), text('Hi'), finished())));
-    const store = workspace(server);
-    const loading = store.load();
-    await until(() => server.lines.length === 1);
-    await store.send('Hello?');
-    await loading;
-    expect(store.getState().messages.map((message) => message.content)).toEqual([
-      'How much?',
-      '',
-      '42',
-      'Hello?',
-      'Hi',
-    ]);
-  });
-
-  it('fails over what is no thread', async () => {
-    server.on('GET ', () => new Response('<h1>Hello</h1>'));
-    const store = workspace(server);
-    await store.load();
-    expect(store.getState()).toMatchObject({ status: 'failed', error: { kind: 'network' }, resumption: 'load' });
   });
 });

@@ -133,6 +133,31 @@ describe('a run', () => {
     expect(stateAfter([text(null, 'a'), text(null, 'b')]).messages[0]?.content).toBe('ab');
   });
 
+  it('counts steps as they are numbered, over what was before', () => {
+    const step = (stepName: string): WorkspaceEvent => ({ type: 'STEP_STARTED', stepName });
+    expect(stateAfter([event(1, step('step-7'))]).steps).toBe(7);
+    expect(stateAfter([event(1, step('step-7')), event(2, step('thinking'))]).steps).toBe(8);
+  });
+
+  it('was stopped as soon as that is told', () => {
+    expect(stateAfter([started(1), event(2, { type: 'CUSTOM', name: 'bursar.stopped', value: {} })]).wasStopped).toBe(
+      true,
+    );
+  });
+
+  it('does not begin a message or a call twice', () => {
+    const call: WorkspaceEvent = {
+      type: 'TOOL_CALL_START',
+      toolCallId: 'c',
+      toolCallName: 'compute',
+      parentMessageId: 'a',
+    };
+    const message: WorkspaceEvent = { type: 'TEXT_MESSAGE_START', messageId: 'a' };
+    const begun = stateAfter([event(null, message), event(null, call)]);
+    expect(begun.messages[0]?.toolCalls).toHaveLength(1);
+    expect(stateAfter([event(null, message), event(null, call)], begun)).toBe(begun);
+  });
+
   it('does not know a sum where it does not know a part', () => {
     const cost = (...costs: (string | null)[]) =>
       stateAfter([started(1), text(2, 'Hi'), ...costs.map((each, place) => priced(3 + place, each))]).messages[0]?.cost;
