@@ -78,13 +78,7 @@ function Facts({ mandate }: { mandate: MandateAnswer }) {
         </Group>
         <Group gap="xs">
           {NEXT[mandate.status].map((next) => (
-            <Button
-              key={next}
-              variant="light"
-              size="sm"
-              color={next === 'active' ? 'green' : 'red'}
-              onClick={() => setTo(next)}
-            >
+            <Button key={next} variant="default" size="sm" onClick={() => setTo(next)}>
               {t(STEPS[next].action)}
             </Button>
           ))}
