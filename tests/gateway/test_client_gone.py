@@ -190,7 +190,7 @@ async def test_closing_cuts_what_does_not_end_and_charges_what_came(scripted: Sc
     provider.script = stream(chunk("Hi there"), USAGE + DONE, until=asyncio.Event())
     async with world.chat(model="gpt-4o-mini", stream=True) as response:
         await response.content.readuntil(b"\n\n")
-        await world.gateway.aclose(0.1)
+        await world.gateway.aclose(0.1, settle_seconds=60)
     assert await world.open_holds() == 0
     charge = await world.only_charge()
     assert (charge["cost_source"], charge["output_tokens"]) == ("ESTIMATED", 2)

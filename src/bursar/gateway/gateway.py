@@ -25,6 +25,8 @@ from bursar.gateway.wiring import CallRecord, Configuration, GatewayWiring
 log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS: Final = 30.0
+CANCEL_SECONDS: Final = 5.0
+"""What calls that are cut may take to end, so that their settlements have begun."""
 
 
 class Gateway:
@@ -57,15 +59,18 @@ class Gateway:
         """New prices, upstreams and limits, from the next call on."""
         self.configuration = configuration
 
-    async def aclose(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> None:
-        """Wait for live calls, then for every settlement. Call it before the ledger is stopped."""
+    async def aclose(self, timeout_seconds: float = SHUTDOWN_SECONDS, *, settle_seconds: float | None = None) -> None:
+        """Wait for live calls, then for every settlement (as long, unless said otherwise).
+
+        Call it before the ledger is stopped.
+        """
         if self._live:
             await asyncio.wait(tuple(self._live), timeout=timeout_seconds)
         for task in tuple(self._live):
             task.cancel()
         if self._live:
-            await asyncio.wait(tuple(self._live), timeout=1)
-        await self._settlements.drain(timeout_seconds)
+            await asyncio.wait(tuple(self._live), timeout=CANCEL_SECONDS)
+        await self._settlements.drain(timeout_seconds if settle_seconds is None else settle_seconds)
         await self.wiring.client.aclose()
 
     def handler(self, dialect: Dialect) -> AsgiApp:
