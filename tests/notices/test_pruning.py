@@ -16,7 +16,7 @@ from bursar.notices.pruning import notice_chores
 from tests.notices.money_side import MoneySide
 from tests.support.aging import age, id_of
 
-NOTHING = {"notices": 0, "alerts": 0}
+NOTHING = {"notices": 0, "alerts": 0, "inboxes": 0}
 
 
 async def prune(database: Database, days: int = 90) -> Mapping[str, int]:
@@ -61,7 +61,7 @@ async def test_what_was_told_and_is_over_goes(side: MoneySide) -> None:
     await side.fund(mandate_id)
     await make_old(side, mandate_id, {"a@example.org": "SENT", "b@example.org": "FAILED"})
     assert await prune(side.database, 200) == NOTHING
-    assert await prune(side.database) == {"notices": 2, "alerts": 2}
+    assert await prune(side.database) == {"notices": 2, "alerts": 2, "inboxes": 0}
     assert await side.notices(mandate_id) == []
     assert await side.alert(mandate_id) == {}
     side.clock.pass_by(minutes=1)
@@ -80,7 +80,7 @@ async def test_what_is_undelivered_or_young_stays(side: MoneySide) -> None:
     assert len(await side.notices(old)) == 2
     assert await side.states(young) == ["c@example.org CANCELLED"]
     await owner(side.database, "UPDATE notice SET state = 'REFUSED' WHERE mandate_id = $1 AND state = 'QUEUED'", old)
-    assert await prune(side.database) == {"notices": 2, "alerts": 0}
+    assert await prune(side.database) == {"notices": 2, "alerts": 0, "inboxes": 0}
 
 
 async def test_a_shortage_that_lasts_keeps_its_alert_and_its_users(side: MoneySide) -> None:
@@ -88,7 +88,7 @@ async def test_a_shortage_that_lasts_keeps_its_alert_and_its_users(side: MoneySi
     user_id = await side.person(mandate_id, "Anna")
     await side.refuse(mandate_id, user_id=user_id)
     await make_old(side, mandate_id, {"a@example.org": "SENT"})
-    assert await prune(side.database) == {"notices": 1, "alerts": 0}
+    assert await prune(side.database) == {"notices": 1, "alerts": 0, "inboxes": 0}
     assert (await side.alert(mandate_id))["refused_users"] == 1
     assert await side.database.ledger_pool.fetchval("SELECT count(*) FROM refused_user") == 1
 
@@ -107,8 +107,22 @@ async def test_users_of_an_earlier_shortage_go_before_the_alert(side: MoneySide)
     assert (await side.alert(mandate_id))["refused_users"] == 1
 
 
+async def test_inboxes_go_by_age(side: MoneySide) -> None:
+    mandate_id = await side.mandate("a@example.org")
+    anna = await side.person(mandate_id, "Anna")
+    for days in (*range(100, 105), 1):
+        at = side.clock.at - timedelta(days=days)
+        await side.database.ledger_pool.execute(
+            "INSERT INTO inbox_item (mandate_id, user_id, kind, account_id, payload, created_at)"
+            " VALUES ($1, $2, 'EXHAUSTED', $1, '{}', $3)", mandate_id, anna, at,
+        )  # fmt: skip
+    assert await prune(side.database, 200) == NOTHING
+    assert await prune(side.database) == {**NOTHING, "inboxes": 5}
+    assert len(await side.inbox(mandate_id)) == 1
+
+
 async def test_no_running_role_may_delete_a_notice(database: Database) -> None:
-    for table in ("notice", "alert", "refused_user"):
+    for table in ("notice", "alert", "refused_user", "inbox_item"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await database.ledger_pool.execute(f"DELETE FROM {table}")  # noqa: S608
 

@@ -143,7 +143,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "keep_holds_days", _number(35, 36_500), 90,
         "how long settled, released and expired holds are kept; transfers are kept for ever",
     ),
-    Setting("keep_notices_days", _number(35, 36_500), 400, "how long notices are kept after they have ended"),
+    Setting("keep_notices_days", _number(35, 36_500), 400, "how long ended notices, and inboxes, are kept"),
     Setting(
         "traces", values.boolean, False,
         "export OpenTelemetry traces (needs `bursar[otel]`); on by itself where `OTEL_EXPORTER_OTLP_ENDPOINT` or "

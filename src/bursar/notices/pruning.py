@@ -1,4 +1,4 @@
-"""What of the notices is taken away by age: rows of the outbox that have ended, and alerts whose shortage is over.
+"""What of the notices is taken away by age: rows of the outbox that have ended, alerts whose shortage is over, inboxes.
 
 The chores are carried out by `ledger.pruning.Pruning`. An undelivered notice, a shortage that lasts, and a slot of
 which a row is still undelivered stay, however old they are.
@@ -25,12 +25,20 @@ _MANDATES_WITH_ALERTS: Final = """
      ORDER BY m.mandate_id LIMIT $3"""
 
 
+_MANDATES_WITH_INBOXES: Final = """
+    SELECT m.mandate_id FROM mandate m
+     WHERE m.mandate_id > $1
+       AND EXISTS (SELECT FROM inbox_item i WHERE i.mandate_id = m.mandate_id AND i.created_at < $2)
+     ORDER BY m.mandate_id LIMIT $3"""
+
+
 def notice_chores(keep_days: int) -> tuple[Chore, ...]:
-    """Sent, refused, failed and cancelled notices, then alerts and the users they had counted, `keep_days` after.
+    """Notices that have ended, alerts with the users they had counted, and inboxes, `keep_days` after.
 
     Raises `ValueError` below 35 days.
     """
     return (
         chore("notices", keep_days, _MANDATES_WITH_NOTICES, "SELECT prune_notices($1, $2, $3)"),
         chore("alerts", keep_days, _MANDATES_WITH_ALERTS, "SELECT prune_alerts($1, $2, $3)"),
+        chore("inboxes", keep_days, _MANDATES_WITH_INBOXES, "SELECT prune_inboxes($1, $2, $3)"),
     )
