@@ -16,7 +16,7 @@ from bursar.notices.pruning import notice_chores
 from tests.notices.money_side import MoneySide
 from tests.support.aging import age, id_of
 
-NOTHING = {"notices": 0, "alerts": 0, "inboxes": 0}
+NOTHING = {"notices": 0, "alerts": 0, "inboxes": 0, "refusals": 0}
 
 
 async def prune(database: Database, days: int = 90) -> Mapping[str, int]:
@@ -61,7 +61,7 @@ async def test_what_was_told_and_is_over_goes(side: MoneySide) -> None:
     await side.fund(mandate_id)
     await make_old(side, mandate_id, {"a@example.org": "SENT", "b@example.org": "FAILED"})
     assert await prune(side.database, 200) == NOTHING
-    assert await prune(side.database) == {"notices": 2, "alerts": 2, "inboxes": 0}
+    assert await prune(side.database) == {"notices": 2, "alerts": 2, "inboxes": 0, "refusals": 0}
     assert await side.notices(mandate_id) == []
     assert await side.alert(mandate_id) == {}
     side.clock.pass_by(minutes=1)
@@ -80,7 +80,7 @@ async def test_what_is_undelivered_or_young_stays(side: MoneySide) -> None:
     assert len(await side.notices(old)) == 2
     assert await side.states(young) == ["c@example.org CANCELLED"]
     await owner(side.database, "UPDATE notice SET state = 'REFUSED' WHERE mandate_id = $1 AND state = 'QUEUED'", old)
-    assert await prune(side.database) == {"notices": 2, "alerts": 0, "inboxes": 0}
+    assert await prune(side.database) == {"notices": 2, "alerts": 0, "inboxes": 0, "refusals": 0}
 
 
 async def test_a_shortage_that_lasts_keeps_its_alert_and_its_users(side: MoneySide) -> None:
@@ -88,7 +88,7 @@ async def test_a_shortage_that_lasts_keeps_its_alert_and_its_users(side: MoneySi
     user_id = await side.person(mandate_id, "Anna")
     await side.refuse(mandate_id, user_id=user_id)
     await make_old(side, mandate_id, {"a@example.org": "SENT"})
-    assert await prune(side.database) == {"notices": 1, "alerts": 0, "inboxes": 0}
+    assert await prune(side.database) == {"notices": 1, "alerts": 0, "inboxes": 0, "refusals": 0}
     assert (await side.alert(mandate_id))["refused_users"] == 1
     assert await side.database.ledger_pool.fetchval("SELECT count(*) FROM refused_user") == 1
 
@@ -121,8 +121,23 @@ async def test_inboxes_go_by_age(side: MoneySide) -> None:
     assert len(await side.inbox(mandate_id)) == 1
 
 
+async def test_refusals_by_the_hour_go_by_age(side: MoneySide) -> None:
+    mandate_id = await side.mandate("a@example.org")
+    await side.refuse(mandate_id)
+    hours = "SELECT count(*) FROM refusal_hour WHERE mandate_id = $1"
+    await owner(
+        side.database,
+        "INSERT INTO refusal_hour SELECT mandate_id, account_id, hour - interval '1 day' * days, calls"
+        " FROM refusal_hour, generate_series(100, 104) AS days WHERE mandate_id = $1",
+        mandate_id,
+    )
+    assert await side.database.ledger_pool.fetchval(hours, mandate_id) == 6
+    assert await prune(side.database) == {**NOTHING, "refusals": 5}
+    assert await side.database.ledger_pool.fetchval(hours, mandate_id) == 1
+
+
 async def test_no_running_role_may_delete_a_notice(database: Database) -> None:
-    for table in ("notice", "alert", "refused_user", "inbox_item"):
+    for table in ("notice", "alert", "refused_user", "inbox_item", "refusal_hour"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await database.ledger_pool.execute(f"DELETE FROM {table}")  # noqa: S608
 

@@ -32,8 +32,15 @@ _MANDATES_WITH_INBOXES: Final = """
      ORDER BY m.mandate_id LIMIT $3"""
 
 
+_MANDATES_WITH_REFUSALS: Final = """
+    SELECT m.mandate_id FROM mandate m
+     WHERE m.mandate_id > $1
+       AND EXISTS (SELECT FROM refusal_hour r WHERE r.mandate_id = m.mandate_id AND r.hour < $2)
+     ORDER BY m.mandate_id LIMIT $3"""
+
+
 def notice_chores(keep_days: int) -> tuple[Chore, ...]:
-    """Notices that have ended, alerts with the users they had counted, and inboxes, `keep_days` after.
+    """Notices that have ended, alerts with the users they counted, inboxes, refusals by the hour: `keep_days` after.
 
     Raises `ValueError` below 35 days.
     """
@@ -41,4 +48,5 @@ def notice_chores(keep_days: int) -> tuple[Chore, ...]:
         chore("notices", keep_days, _MANDATES_WITH_NOTICES, "SELECT prune_notices($1, $2, $3)"),
         chore("alerts", keep_days, _MANDATES_WITH_ALERTS, "SELECT prune_alerts($1, $2, $3)"),
         chore("inboxes", keep_days, _MANDATES_WITH_INBOXES, "SELECT prune_inboxes($1, $2, $3)"),
+        chore("refusals", keep_days, _MANDATES_WITH_REFUSALS, "SELECT prune_refusals($1, $2, $3)"),
     )
