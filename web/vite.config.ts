@@ -25,6 +25,9 @@ export default defineConfig({
   },
   server: { proxy: Object.fromEntries(['/api', '/auth', '/v1'].map((path) => [path, SERVER])) },
   test: {
+    // A loaded machine is slow, not wrong.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'app', include: ['src/**/*.test.{ts,tsx}'], environment: 'jsdom' } },
       {
