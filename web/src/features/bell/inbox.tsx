@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Title } from '@mantine/core';
+import { ActionIcon, Anchor, Button, Title } from '@mantine/core';
 import { IconCheck } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
@@ -66,7 +66,7 @@ function Item({ item }: { item: ItemAnswer }) {
   );
 }
 
-function Head({ onClose }: { onClose: () => void }) {
+function Head() {
   const t = bellTexts.use();
   const unread = useUnread();
   const reading = useReading();
@@ -75,13 +75,9 @@ function Head({ onClose }: { onClose: () => void }) {
       <Title order={2} size="h5">
         {t('notices')}
       </Title>
-      {unread > 0 ? (
+      {unread > 0 && (
         <Button size="compact-sm" variant="subtle" loading={reading.isPending} onClick={() => reading.mutate(null)}>
           {t('readAll')}
-        </Button>
-      ) : (
-        <Button size="compact-sm" variant="subtle" component={Link} href="/billing" onClick={onClose}>
-          {t('toBilling')}
         </Button>
       )}
     </div>
@@ -104,7 +100,7 @@ export function Inbox({ onClose }: { onClose: () => void }) {
   });
   return (
     <>
-      <Head onClose={onClose} />
+      <Head />
       <div className={classes['list']}>
         <PagedList paged={paged} nothing={t('nothing')}>
           {(items) => (
@@ -115,6 +111,11 @@ export function Inbox({ onClose }: { onClose: () => void }) {
             </ul>
           )}
         </PagedList>
+      </div>
+      <div className={classes['foot']}>
+        <Anchor component={Link} href="/billing" size="sm" onClick={onClose}>
+          {t('toBilling')}
+        </Anchor>
       </div>
     </>
   );

@@ -1,7 +1,6 @@
 import { useFormat } from '../../shared/i18n/index.ts';
+import { isZero, nanosOf, negated } from '../../shared/money/index.ts';
 import { useMandate } from '../../shared/session/index.ts';
-
-import { isZero, nanosOf, negated } from './amount.ts';
 
 const MINUS = '\u2212';
 

@@ -1,11 +1,11 @@
 import { Alert } from '@mantine/core';
 import { type ComponentType, lazy, Suspense } from 'react';
 import { useSearchParams } from 'wouter';
-import { type Membership, seesPool, useMandate } from '../../shared/session/index.ts';
+import { useMandate } from '../../shared/session/index.ts';
 import { commonTexts, Page, SubPages, Waiting } from '../../shared/ui/index.ts';
 import { BackToConversation } from './back-to-conversation.tsx';
 import { Overview } from './overview/overview.tsx';
-import { ROOT, TABS, type TabName } from './place.ts';
+import { ROOT, type TabName, tabsFor } from './place.ts';
 import { useFollowBalance } from './queries.ts';
 import { pageTexts } from './texts/page.ts';
 
@@ -19,13 +19,6 @@ const CONTENT: Readonly<Record<TabName, ComponentType>> = {
   notices: lazy(() => import('./notices/notices.tsx')),
   statements: lazy(() => import('./statements/statements.tsx')),
 };
-
-const FOR_ALL: ReadonlySet<TabName> = new Set(['overview', 'top-up', 'usage', 'journal', 'statements']);
-
-/** Members see what is theirs; what is about the mandate is for its owner, finance and operators. */
-export function tabsFor(mandate: Membership): readonly TabName[] {
-  return TABS.filter((tab) => seesPool(mandate) || FOR_ALL.has(tab));
-}
 
 function Standing() {
   const t = pageTexts.use();

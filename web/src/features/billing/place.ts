@@ -1,8 +1,15 @@
 import { useLocation, useSearchParams } from 'wouter';
-import { useMandate } from '../../shared/session/index.ts';
+import { type Membership, seesPool, useMandate } from '../../shared/session/index.ts';
 
 export const TABS = ['overview', 'top-up', 'requests', 'usage', 'journal', 'limits', 'notices', 'statements'] as const;
 export type TabName = (typeof TABS)[number];
+
+const FOR_ALL: ReadonlySet<TabName> = new Set(['overview', 'top-up', 'usage', 'journal', 'statements']);
+
+/** Members see what is theirs; what is about the mandate is for its owner, finance and operators. */
+export function tabsFor(mandate: Membership): readonly TabName[] {
+  return TABS.filter((tab) => seesPool(mandate) || FOR_ALL.has(tab));
+}
 
 export const ROOT = '/billing';
 

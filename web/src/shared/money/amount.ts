@@ -46,3 +46,8 @@ export function readAmount(typed: string): string | null {
   const dotted = plain.includes('.') ? plain.replace(/,(?=\d{3})/g, '') : plain.replace(',', '.');
   return DECIMAL.test(dotted) ? dotted.replace(/^\+/, '') : null;
 }
+
+/** For a field: digits after the two usual ones only where they say something. */
+export function asTyped(amount: string): string {
+  return amount.replace(/(\.\d\d)(\d*?)0+$/, '$1$2');
+}

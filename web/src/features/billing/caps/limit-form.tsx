@@ -1,8 +1,8 @@
 import { Autocomplete, Select, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { answer, api, type LimitAnswer, type NewLimit } from '../../../shared/api/index.ts';
+import { asTyped, readAmount } from '../../../shared/money/index.ts';
 import { commonTexts, Dialog, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { asTyped, readAmount } from '../amount.ts';
 import { AmountInput, PersonChoice } from '../form.tsx';
 import { useMandatePath } from '../place.ts';
 import { moneyKey } from '../queries.ts';

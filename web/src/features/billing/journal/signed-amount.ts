@@ -1,5 +1,5 @@
 import type { TransferAnswer } from '../../../shared/api/index.ts';
-import { negated } from '../amount.ts';
+import { negated } from '../../../shared/money/index.ts';
 
 type Moved = Pick<TransferAnswer, 'kind' | 'amount' | 'debit' | 'credit'>;
 

@@ -116,7 +116,6 @@ function Editing({ addresses }: { addresses: readonly string[] }) {
       <TagsInput
         label={t('addresses')}
         description={t('addressesHint')}
-        type="email"
         splitChars={[',', ';', ' ']}
         maxTags={MOST_ADDRESSES}
         {...form.getInputProps('notifyEmails')}

@@ -1,8 +1,8 @@
 import { NumberInput, TagsInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { answer, api, type WishesAnswer } from '../../../shared/api/index.ts';
+import { asTyped, readAmount } from '../../../shared/money/index.ts';
 import { Answered, commonTexts, Panel, SendForm, showDone, useSending } from '../../../shared/ui/index.ts';
-import { asTyped, readAmount } from '../amount.ts';
 import { useMandatePath } from '../place.ts';
 import { noticesTexts } from '../texts/notices.ts';
 import { useWishes, wishesKey } from './queries.ts';

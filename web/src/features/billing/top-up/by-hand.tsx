@@ -1,8 +1,8 @@
 import { Button, Group, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { PostedAnswer } from '../../../shared/api/index.ts';
+import { readAmount } from '../../../shared/money/index.ts';
 import { Panel } from '../../../shared/ui/index.ts';
-import { readAmount } from '../amount.ts';
 import { AmountInput, FormTrouble, problemAt } from '../form.tsx';
 import { pageTexts } from '../texts/page.ts';
 import { topUpTexts } from '../texts/top-up.ts';

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { answer, api, type PostedAnswer } from '../../../shared/api/index.ts';
 import { balanceKey } from '../../../shared/live/index.ts';
-import { useAttempts } from '../attempt.ts';
+import { useAttempts } from '../../../shared/money/index.ts';
 import { POOL } from '../form.tsx';
 import { useMandatePath } from '../place.ts';
 import { moneyKey } from '../queries.ts';

@@ -1,5 +1,5 @@
 import type { GroupAnswer } from '../../../shared/api/index.ts';
-import { nanosOf } from '../amount.ts';
+import { nanosOf } from '../../../shared/money/index.ts';
 
 export const COLUMNS = ['name', 'calls', 'input', 'output', 'amount'] as const;
 export type UsageColumn = (typeof COLUMNS)[number];

@@ -3,7 +3,7 @@ import { IconArrowDown, IconArrowsSort, IconArrowUp } from '@tabler/icons-react'
 import { useState } from 'react';
 import type { SumAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
-import { shareOf } from '../amount.ts';
+import { shareOf } from '../../../shared/money/index.ts';
 import classes from '../billing.module.css';
 import { Money } from '../money.tsx';
 import type { GroupBy } from '../queries.ts';
