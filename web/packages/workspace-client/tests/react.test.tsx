@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { act, cleanup, render, screen, waitFor } from '@testing-library/react';
+import { act, cleanup, configure, render, screen, waitFor } from '@testing-library/react';
 import { StrictMode } from 'react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { WorkspaceOptions } from '../src/index.ts';
@@ -7,6 +7,9 @@ import { useWorkspace, type Workspace } from '../src/react.ts';
 import { EXHAUSTED } from './support/billing.ts';
 import { json, problem, ScriptedServer, Stream, sse, streamed, URL_OF_THREAD } from './support/server.ts';
 import { begun, broken, counting, finished, started, THREAD, text } from './support/story.ts';
+
+// On a machine that has more to do.
+configure({ asyncUtilTimeout: 30_000 });
 
 let server: ScriptedServer;
 let workspace: Workspace;
