@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from bursar.foundation.ids import new_id
 from bursar.ledger.model import Funding, Reason
+from bursar.notices.rider import MANY
 from tests.notices.money_side import CENT, MoneySide, refusal
 
 A, B = "a@example.org", "b@example.org"
@@ -214,8 +215,9 @@ async def test_first_refusals_cost_two_statements_however_many_there_are(money: 
         assert [row["payload"]["users"] for row in await money.notices(mandate_id)] == [1, 1]
 
 
-async def test_many_mandates_in_one_batch(money: MoneySide) -> None:
-    mandate_ids = [await money.mandate(A, name=f"Mandate {number}") for number in range(20)]
+@pytest.mark.parametrize("count", [20, MANY + 1])
+async def test_many_mandates_in_one_batch(money: MoneySide, count: int) -> None:
+    mandate_ids = [await money.mandate(A, name=f"Mandate {number}") for number in range(count)]
     await money.refuse(*mandate_ids)
     await money.refuse(*reversed(mandate_ids))
     for mandate_id in mandate_ids:

@@ -49,6 +49,10 @@ _BY_KEY: Final[Mapping[str, str]] = {
 """For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of
 a table that has just begun to grow, they go by the index, and are planned once and not at each execution."""
 _PLAN_BY_KEY: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_KEY.items())
+_PLAN_FOR_MANY: Final = (
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_hashjoin', 'on', true),"
+    " set_config('enable_mergejoin', 'on', true)"
+)
 _STATEMENT_TIMEOUT: Final[Mapping[str, int]] = {"app": 30, "ledger": 15}
 """Seconds, by pool. A group commit takes milliseconds; whoever waits longer waits for something broken."""
 
@@ -127,6 +131,11 @@ class Database:
 async def planned_by_key(connection: Connection) -> None:
     """The rest of this transaction goes by keys, as a pool for group commits does."""
     await connection.execute(_PLAN_BY_KEY)
+
+
+async def planned_for_many(connection: Connection) -> None:
+    """The rest of this transaction is planned for the rows that it has: by keys alone, joining many to many is slow."""
+    await connection.execute(_PLAN_FOR_MANY)
 
 
 @asynccontextmanager

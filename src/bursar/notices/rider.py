@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from bursar.foundation.database import Connection
+from bursar.foundation.database import Connection, planned_for_many
 from bursar.foundation.ids import new_id
 from bursar.ledger.model import Funding, Reason, Refusal
 from bursar.notices import again, store
@@ -24,6 +24,9 @@ from bursar.notices.inbox import Item
 from bursar.notices.kinds import EXHAUSTED, REFUSAL_KINDS
 from bursar.notices.rules import Alert, Refused, Step, Verdict, funded, refused, still_short
 from bursar.notices.store import AlertKey, RefusedUser, Watched
+
+MANY: Final = 64
+"""Accounts in a batch, beyond which planning anew is cheaper than a plan that compares each with each."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,8 @@ class NoticeRider:
         batches = _gather(refusals, fundings)
         if not batches:
             return
+        if len(batches) > MANY:
+            await planned_for_many(connection)
         refusing = {key for key, batch in batches.items() if batch.refusal is not None}
         watched = await store.watch(connection, batches, begins=refusing)
         steps: dict[AlertKey, Step] = {}
