@@ -50,7 +50,7 @@ docs: $(VENV)/.installed-dev ## Write the pages that are made from code, and the
 	$(NPM) run --silent types
 
 clean: ## Remove .venv, caches and what was built (never a data directory)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist web/dist web/node_modules src/bursar/pages .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -62,9 +62,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+	@echo "Installing into $(VENV) and building the web pages: a minute or two the first time"
 	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(SOURCES) | $(VENV)/bin/python
+	@echo "Installing into $(VENV) for development and building the web pages"
 	$(PIP) --editable '.[dev]'
 	@touch $(VENV)/.installed $@
