@@ -9,6 +9,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from fastapi import FastAPI
+
 from bursar.app import management_api
 from bursar.foundation.secrets import Secrets
 from bursar.notices.live.hub import LiveHub
@@ -17,11 +19,15 @@ _NO_SECRET = "nothing is signed or encrypted with it"
 
 
 def api_document() -> dict[str, Any]:
-    """What `/api/openapi.json` answers. Nothing behind the routes is there, and nothing of it is asked."""
+    """What `/api/openapi.json` answers."""
+    return api_without_a_database().openapi()
+
+
+def api_without_a_database() -> FastAPI:
+    """All routes, to be described: nothing behind them is there."""
     absent: Any = None
     wiring: Any = SimpleNamespace(public_url="http://127.0.0.1")
-    api = management_api(wiring, Secrets([_NO_SECRET]), LiveHub(absent, absent), absent)
-    return api.openapi()
+    return management_api(wiring, Secrets([_NO_SECRET]), LiveHub(absent, absent), absent)
 
 
 if __name__ == "__main__":
