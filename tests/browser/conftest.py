@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.house import House, running_house
-from tests.browser.visits import Visits
+from tests.browser.visits import TIMEOUT_MILLIS, Visits
 from tests.support.cluster import PostgresCluster
 from tests.support.web import missing, need_pages
 
@@ -31,6 +31,7 @@ _SWITCHES: Final = (
     "--no-sandbox",
 )
 _FAILED = pytest.StashKey[bool]()
+expect.set_options(timeout=TIMEOUT_MILLIS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

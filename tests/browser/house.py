@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +82,10 @@ class House:
 
 
 @contextmanager
-def running_house(cluster: PostgresCluster, directory: Path) -> Iterator[House]:
+def running_house(
+    cluster: PostgresCluster, directory: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[House]:
+    """`settings` of the environment go before the usual ones."""
     name, addresses = cluster.create_database()
     mails = directory / "mails"
     environ = {
@@ -91,6 +94,7 @@ def running_house(cluster: PostgresCluster, directory: Path) -> Iterator[House]:
         "BURSAR_ROOT_KEY": ROOT_KEY,
         "BURSAR_DATA_DIR": str(directory / "data"),
         "BURSAR_MAIL_URL": f"maildir:{mails}",
+        **(settings or {}),
     }
     with shared_demo_upstream(faults=True) as upstream:
         config = write_config(directory / "bursar.toml", upstream)

@@ -26,26 +26,25 @@ function RingingBell() {
       shadow="md"
       transitionProps={{ duration: 0 }}
     >
-      <Popover.Target>
-        <Indicator
-          disabled={unread === 0}
-          label={unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread}
-          size={16}
-          color="red"
-        >
+      <Indicator
+        disabled={unread === 0}
+        label={unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread}
+        size={16}
+        offset={6}
+        color="red"
+      >
+        <Popover.Target>
           <ActionIcon
             variant="subtle"
             color="gray"
             size="lg"
-            aria-haspopup="dialog"
-            aria-expanded={isOpen}
             aria-label={unread === 0 ? t('notices') : `${t('notices')}: ${said}`}
             onClick={() => setOpen(!isOpen)}
           >
             <IconBell aria-hidden />
           </ActionIcon>
-        </Indicator>
-      </Popover.Target>
+        </Popover.Target>
+      </Indicator>
       <Popover.Dropdown p={0} bg="var(--bursar-raised)" className={classes['dropdown'] ?? ''} aria-label={t('notices')}>
         {isOpen && <Inbox onClose={() => setOpen(false)} />}
       </Popover.Dropdown>

@@ -30,13 +30,16 @@ export function Trouble({ error, onRetry }: { error: unknown; onRetry?: () => vo
   );
 }
 
+/** Icons need words, too. */
+const closing = () => ({ 'aria-label': commonTexts.text('close') });
+
 /** A passing word about an action that failed. */
 export function showTrouble(error: unknown): void {
-  notifications.show({ color: 'red', message: troubleText(error), autoClose: 8_000 });
+  notifications.show({ color: 'red', message: troubleText(error), autoClose: 8_000, closeButtonProps: closing() });
 }
 
 export function showDone(message: string): void {
-  notifications.show({ message });
+  notifications.show({ message, closeButtonProps: closing() });
 }
 
 export function NotFound({ reason = 'notFound' }: { reason?: 'notFound' | 'noMandate' }) {

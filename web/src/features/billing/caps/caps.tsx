@@ -69,7 +69,7 @@ function Limit({ limit }: { limit: LimitAnswer }) {
         <Button
           size="compact-sm"
           variant="default"
-          aria-label={t('changeOf', { what: name })}
+          aria-label={`${t('change')}: ${name}`}
           onClick={() => setOpen('change')}
         >
           {t('change')}
@@ -77,7 +77,7 @@ function Limit({ limit }: { limit: LimitAnswer }) {
         <Button
           size="compact-sm"
           variant="default"
-          aria-label={t('deleteOf', { what: name })}
+          aria-label={`${common('delete')}: ${name}`}
           onClick={() => setOpen('delete')}
         >
           {common('delete')}

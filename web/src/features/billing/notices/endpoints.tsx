@@ -59,18 +59,18 @@ function Actions({ name, test, remove, rotate }: ActionsProps) {
     <Group gap={6} justify="flex-end">
       <Button
         {...button}
-        aria-label={t('testOf', { name })}
+        aria-label={`${t('test')}: ${name}`}
         loading={testing.isPending}
         onClick={() => testing.mutate()}
       >
         {t('test')}
       </Button>
       {rotate && (
-        <Button {...button} aria-label={t('rotateOf', { name })} onClick={rotate}>
+        <Button {...button} aria-label={`${t('rotate')}: ${name}`} onClick={rotate}>
           {t('rotate')}
         </Button>
       )}
-      <Button {...button} aria-label={t('deleteOf', { name })} onClick={() => setDeleting(true)}>
+      <Button {...button} aria-label={`${common('delete')}: ${name}`} onClick={() => setDeleting(true)}>
         {common('delete')}
       </Button>
       {isDeleting && (

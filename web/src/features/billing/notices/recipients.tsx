@@ -51,7 +51,7 @@ function TestButton({ address }: { address: string | null }) {
       variant="default"
       loading={test.isPending}
       onClick={() => test.mutate(address)}
-      {...(address === null ? {} : { 'aria-label': t('sendTestTo', { address }) })}
+      {...(address === null ? {} : { 'aria-label': `${t('sendTest')}: ${address}` })}
     >
       {t(address === null ? 'testOwn' : 'sendTest')}
     </Button>

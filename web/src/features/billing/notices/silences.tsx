@@ -89,7 +89,7 @@ function EndButton({ silence, name }: { silence: SilenceAnswer; name: string }) 
       size="compact-sm"
       variant="default"
       loading={end.isPending}
-      aria-label={t('endSilenceOf', { what: name })}
+      aria-label={`${t('endSilence')}: ${name}`}
       onClick={() => end.mutate()}
     >
       {t('endSilence')}

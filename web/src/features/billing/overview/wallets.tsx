@@ -40,7 +40,7 @@ function useColumns(names: (userId: string) => string): readonly Column<Wallet>[
       component={Link}
       href={addressOf('top-up', { for: userId })}
       size="sm"
-      aria-label={t('moveTo', { name: names(userId) })}
+      aria-label={`${t('move')}: ${names(userId)}`}
     >
       {t('move')}
     </Anchor>

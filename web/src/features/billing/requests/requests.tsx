@@ -43,14 +43,14 @@ function Open({ request }: { request: RequestAnswer }) {
           </Text>
         </div>
         <Group gap="xs">
-          <Button loading={decision.isPending} onClick={() => decide(true)} aria-label={t('approveOf', { name })}>
+          <Button loading={decision.isPending} onClick={() => decide(true)} aria-label={`${t('approve')}: ${name}`}>
             {t('approve')}
           </Button>
           <Button
             variant="default"
             disabled={decision.isPending}
             onClick={() => decide(false)}
-            aria-label={t('declineOf', { name })}
+            aria-label={`${t('decline')}: ${name}`}
           >
             {t('decline')}
           </Button>

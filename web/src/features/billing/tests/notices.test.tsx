@@ -49,7 +49,7 @@ it('shows how each address stands, and tries one', async () => {
   show(<Recipients />);
   await screen.findByText('does not exist, says its mail server');
   expect(screen.getByText(/550 5.1.1/)).toBeTruthy();
-  fireEvent.click(screen.getByRole('button', { name: 'Send a test mail to finance@example.com' }));
+  fireEvent.click(screen.getByRole('button', { name: 'Send a test mail: finance@example.com' }));
   await screen.findByText(/A test mail to finance@example.com is on its way/);
   await waitFor(() =>
     expect(calls.find(({ method }) => method === 'POST')?.body).toEqual({ address: 'finance@example.com' }),
