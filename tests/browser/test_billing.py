@@ -164,7 +164,7 @@ def test_statement_receipt_and_journal_are_taken_along(visits: Visits, house: Ho
             month.get_by_role("button", name=re.compile(f"as {form}$")).click()
         kept[form] = tmp_path / download.value.suggested_filename
         download.value.save_as(kept[form])
-        assert kept[form].name.startswith("statement-") and kept[form].suffix == f".{form.lower()}"
+        assert re.fullmatch(rf"statement-\S+\.{form.lower()}", kept[form].name)
     assert kept["PDF"].read_bytes().startswith(b"%PDF-")
     statement = json.loads(kept["JSON"].read_text("utf-8"))
     with kept["CSV"].open(encoding="utf-8") as file:
