@@ -45,7 +45,7 @@ async def talk(port: int, *pieces: bytes, again: bytes = b"") -> bytes:
     saying = asyncio.create_task(say())
     got = bytearray()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while piece := await reader.read(65_536):
                 got += piece
     except ConnectionError:

@@ -54,7 +54,7 @@ OUTPUT_NANOS = 4_000
 
 async def eventually(happened: Callable[[], bool]) -> None:
     """Wait for something that is sure to happen soon."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not happened():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

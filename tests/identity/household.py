@@ -80,7 +80,7 @@ async def listening(database: Database, **options: Any) -> AsyncIterator[Authent
     authenticator = Authenticator(database, **options)
     await authenticator.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await authenticator.wait_until_listening()
         yield authenticator
     finally:
@@ -96,7 +96,7 @@ async def allow_first_sight(database: Database, mandate_id: UUID) -> None:
 
 
 async def until(is_true: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await is_true():  # noqa: ASYNC110 -- what is waited for happens in another worker
             await asyncio.sleep(0.005)
 
