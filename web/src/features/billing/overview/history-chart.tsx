@@ -51,7 +51,7 @@ function Legend() {
   return (
     <div className={classes['legend']} aria-hidden>
       <span data-mark="balance">{t('balance')}</span>
-      <span data-mark="in">{t('movements')}</span>
+      <span data-mark="in">{t('moneyIn')}</span>
       <span data-mark="refused">{t('refusals')}</span>
     </div>
   );

@@ -10,11 +10,15 @@ import { eventful, type HistoryRow, historyRows, momentWithin } from './history-
 
 function Movements({ row }: { row: HistoryRow }) {
   const kind = kindTexts.use();
-  return row.movements.map((movement) => (
-    <div key={`${movement.at} ${movement.amount}`}>
-      {kind(movement.kind)} <Money amount={movement.amount} signed />
+  return (
+    <div>
+      {row.movements.map((movement) => (
+        <div key={`${movement.at} ${movement.amount}`}>
+          {kind(movement.kind)} <Money amount={movement.amount} signed />
+        </div>
+      ))}
     </div>
-  ));
+  );
 }
 
 /** What the chart shows, in figures, the newest first; steps in which nothing happened are left out. */

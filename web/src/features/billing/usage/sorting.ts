@@ -1,7 +1,7 @@
 import type { GroupAnswer } from '../../../shared/api/index.ts';
 import { nanosOf } from '../../../shared/money/index.ts';
 
-export const COLUMNS = ['name', 'calls', 'input', 'output', 'amount'] as const;
+export const COLUMNS = ['name', 'amount', 'calls', 'input', 'output'] as const;
 export type UsageColumn = (typeof COLUMNS)[number];
 
 export interface Order {

@@ -68,14 +68,14 @@ function Row({ row, most }: { row: UsageRow; most: string }) {
         {row.name}
         <div className={classes['bar']} style={{ width: `${shareOf(row.amount, most) * 100}%` }} aria-hidden />
       </th>
+      <td className={classes['number']}>
+        <Money amount={row.amount} />
+      </td>
       <td className={classes['number']}>{format.number(row.calls)}</td>
       <td className={classes['number']}>
         <Tokens sum={row} />
       </td>
       <td className={classes['number']}>{format.number(row.outputTokens)}</td>
-      <td className={classes['number']}>
-        <Money amount={row.amount} />
-      </td>
     </tr>
   );
 }
@@ -87,14 +87,14 @@ function Total({ total }: { total: SumAnswer }) {
     <tfoot>
       <tr>
         <th scope="row">{t('total')}</th>
+        <td className={classes['number']}>
+          <Money amount={total.amount} />
+        </td>
         <td className={classes['number']}>{format.number(total.calls)}</td>
         <td className={classes['number']}>
           <Tokens sum={total} />
         </td>
         <td className={classes['number']}>{format.number(total.outputTokens)}</td>
-        <td className={classes['number']}>
-          <Money amount={total.amount} />
-        </td>
       </tr>
     </tfoot>
   );
