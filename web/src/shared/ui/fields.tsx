@@ -15,8 +15,15 @@ export function LanguageSelect({ none, ...props }: SelectProps & { none?: string
   );
 }
 
+/** Browsers leave UTC and the other names of a zone out. */
+function zonesWith(chosen: unknown): readonly string[] {
+  const zones = new Set(['UTC', ...Intl.supportedValuesOf('timeZone')]);
+  if (typeof chosen === 'string' && chosen !== '') zones.add(chosen);
+  return [...zones];
+}
+
 export function TimeZoneSelect({ none, ...props }: SelectProps & { none?: string }) {
-  const zones = Intl.supportedValuesOf('timeZone').map((value) => ({ value, label: value.replaceAll('_', ' ') }));
+  const zones = zonesWith(props.value).map((value) => ({ value, label: value.replaceAll('_', ' ') }));
   return (
     <Select
       data={none === undefined ? zones : [{ value: '', label: none }, ...zones]}

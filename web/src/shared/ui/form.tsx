@@ -103,6 +103,7 @@ export function Dialog({ children, ...modal }: Omit<ModalProps, 'onClose'> & { o
       closeOnClickOutside={false}
       closeButtonProps={{ 'aria-label': t('close') }}
       transitionProps={{ duration: 0 }}
+      styles={{ title: { fontWeight: 650 } }}
       {...modal}
     >
       {children}
