@@ -47,8 +47,8 @@ def parts(base: str, names: tuple[str, ...], visitor: Visitor) -> Iterator[Shown
 def furnished(house: House) -> Gallery:
     """The whole of it; takes some seconds."""
     anna, thread = organisation_at_work(house)
-    urs, stopped = organisation_without_money(house)
     assert anna.mandate is not None
+    urs, stopped = organisation_without_money(house)
     detail = f"/operator/mandates/{anna.mandate.id}"
     installation(house, anna.mandate)
     pages = (
@@ -112,13 +112,13 @@ def call(house: House, key: str) -> None:
 
 
 def organisation_without_money(house: House) -> tuple[Somebody, str]:
-    mandate = house.mandate(pool="0.000900", name="Kleine Kasse GmbH", language="de")
+    # A step is begun with some 0.004 set aside, and costs a tenth of it: enough for two of the four.
+    mandate = house.mandate(pool="0.004500", name="Kleine Kasse GmbH", language="de")
     mandate.change({"notifyEmails": ["kasse@klein.example"], "exhaustedBelow": "1.00"})
     urs = house.somebody("member", mandate=mandate, name="Urs Beispiel")
     person = at_work(house, urs)
     thread = asked(person, "lease.md", LEASE, QUESTION)
-    found = person.until(thread, "parked", "failed", "finished")
-    assert found["run"]["status"] != "finished", "the money was to run out in the middle of the work"
+    person.until(thread, "PARKED")
     return urs, thread
 
 
