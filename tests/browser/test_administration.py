@@ -94,7 +94,7 @@ def test_an_operator_brings_an_organisation_in(visits: Visits, house: House) -> 
     expect(page.get_by_role("heading", level=2, name=name)).to_be_visible()
     page.get_by_label("Amount (CHF)").fill("50")
     with dialog(page, button(page, "Next"), "Top up?") as confirm:
-        expect(confirm).to_contain_text(f"50.00 Swiss francs are credited: Pool, {name}.")
+        expect(confirm).to_contain_text(f"50.00 Swiss francs are credited: Shared credit, {name}.")
         button(confirm, re.compile("^Post CHF")).click()
     expect(page.get_by_text("The account now holds CHF 50.00.")).to_be_visible()
     page.get_by_role("link", name="People and keys").click()

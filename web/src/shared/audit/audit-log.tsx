@@ -30,10 +30,13 @@ function shortened(text: string): string {
   return ID.test(text) ? `${text.slice(0, 8)}…` : text;
 }
 
-function Changes({ entry, timeZone }: { entry: EntryAnswer; timeZone: string | undefined }) {
+type About = Pick<AuditLogProps, 'timeZone' | 'nameOf'>;
+
+function Changes({ entry, timeZone, nameOf }: About & { entry: EntryAnswer }) {
   const t = auditTexts.use();
   const { dateTime } = useFormat(timeZone);
-  const said = (value: unknown) => shortened(valueText(t, value, dateTime));
+  const said = (value: unknown) =>
+    (typeof value === 'string' ? nameOf(value) : undefined) ?? shortened(valueText(t, value, dateTime));
   const isNew = entry.before === null;
   return (
     <ul className={classes['changes']}>
@@ -52,7 +55,7 @@ function Changes({ entry, timeZone }: { entry: EntryAnswer; timeZone: string | u
   );
 }
 
-function useColumns({ timeZone, nameOf }: Pick<AuditLogProps, 'timeZone' | 'nameOf'>): Column<EntryAnswer>[] {
+function useColumns({ timeZone, nameOf }: About): Column<EntryAnswer>[] {
   const t = auditTexts.use();
   const { dateTime } = useFormat(timeZone);
   return [
@@ -83,7 +86,11 @@ function useColumns({ timeZone, nameOf }: Pick<AuditLogProps, 'timeZone' | 'name
       ),
     },
     { key: 'when', label: t('when'), cell: ({ at }) => dateTime(at) },
-    { key: 'changes', label: t('changes'), cell: (entry) => <Changes entry={entry} timeZone={timeZone} /> },
+    {
+      key: 'changes',
+      label: t('changes'),
+      cell: (entry) => <Changes entry={entry} nameOf={nameOf} {...(timeZone === undefined ? {} : { timeZone })} />,
+    },
   ];
 }
 

@@ -12,26 +12,26 @@ export const BILLING_MODELS = [
 /** Who pays, and how, in a few words. */
 export const billingModelTexts = defineTexts('billing-models', {
   en: {
-    PREPAY_MANDATE: 'Prepaid: one pool for all',
-    PREPAY_USER: 'Prepaid: a wallet for each person',
+    PREPAY_MANDATE: 'Prepaid: one credit shared by all',
+    PREPAY_USER: 'Prepaid: a credit for each person',
     POSTPAY: 'On account, up to a limit',
     UNLIMITED: 'Metered only, never refused',
   },
   de: {
-    PREPAY_MANDATE: 'Vorausbezahlt: ein Pool für alle',
-    PREPAY_USER: 'Vorausbezahlt: ein Wallet je Person',
+    PREPAY_MANDATE: 'Vorausbezahlt: ein gemeinsames Guthaben',
+    PREPAY_USER: 'Vorausbezahlt: ein Guthaben je Person',
     POSTPAY: 'Auf Rechnung, bis zu einer Limite',
     UNLIMITED: 'Nur gezählt, nie abgelehnt',
   },
   fr: {
-    PREPAY_MANDATE: 'Prépayé : un pool pour tous',
-    PREPAY_USER: 'Prépayé : un portefeuille par personne',
+    PREPAY_MANDATE: 'Prépayé : un crédit commun',
+    PREPAY_USER: 'Prépayé : un crédit par personne',
     POSTPAY: 'Sur facture, jusqu’à une limite',
     UNLIMITED: 'Seulement compté, jamais refusé',
   },
   it: {
-    PREPAY_MANDATE: 'Prepagato: un fondo per tutti',
-    PREPAY_USER: 'Prepagato: un portafoglio per persona',
+    PREPAY_MANDATE: 'Prepagato: un credito comune',
+    PREPAY_USER: 'Prepagato: un credito per persona',
     POSTPAY: 'Su fattura, fino a un limite',
     UNLIMITED: 'Solo contato, mai rifiutato',
   },

@@ -82,7 +82,7 @@ it('tells what a removal ends, with what is left in the wallet', async () => {
   show(<Members />);
   await choose('Remove');
   await screen.findByRole('dialog', { name: 'Remove Beat Beispiel?' });
-  expect(await screen.findByText(/CHF\s4\.50.*returns to the pool/)).toBeTruthy();
+  expect(await screen.findByText(/CHF\s4\.50.*returns to the shared one/)).toBeTruthy();
   expect(screen.getByText(/All keys end at once/)).toBeTruthy();
   expect(screen.getByText(/All sessions end/)).toBeTruthy();
   expect(calls.some(({ method }) => method === 'DELETE')).toBe(false);

@@ -30,7 +30,9 @@ describe('a top-up', () => {
     const calls = answering({ [TOP_UPS]: () => ({ balance: '60.000000000', currency: 'CHF' }) });
     show(<BookMoney mandate={mandate} />, { operator: true });
     type("1'050,5");
-    expect(await screen.findByText('1,050.50 Swiss francs are credited: Pool, Helvetia Treuhand AG.')).toBeTruthy();
+    expect(
+      await screen.findByText('1,050.50 Swiss francs are credited: Shared credit, Helvetia Treuhand AG.'),
+    ).toBeTruthy();
     expect(calls.some(({ method }) => method === 'POST')).toBe(false);
     fireEvent.click(screen.getByRole('button', { name: /^Post CHF\s1,050\.50$/ }));
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
