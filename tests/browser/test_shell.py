@@ -91,3 +91,38 @@ def assert_eventually_told(visits: Visits, start: str) -> None:
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"{start!r} is not in {visits.errors}")
+
+
+def test_signing_out_leaves_nothing_behind(visits: Visits, house: House) -> None:
+    mandate = house.mandate(pool="12.34")
+    anna = house.somebody("owner", mandate=mandate, language="en")
+    page = visits.open("/billing", anna)
+    expect(page.get_by_text("CHF 12.34").first).to_be_visible()
+    page.get_by_role("button", name="Your account").click()
+    page.get_by_role("menuitem", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in to Bursar")).to_be_visible()
+    expect(page.get_by_text("CHF 12.34")).to_have_count(0)
+    page.goto(f"{house.url}/billing")
+    expect(page.get_by_role("heading", name="Sign in to Bursar")).to_be_visible()
+
+
+def test_an_address_of_another_organisation_shows_nobody_elses_figures(visits: Visits, house: House) -> None:
+    own, others = house.mandate(pool="12.34"), house.mandate(pool="56.78")
+    anna = house.somebody("owner", mandate=own, language="en")
+    page = visits.open(f"/billing?mandate={others.id}", anna)
+    expect(page.get_by_text("an organisation that you do not belong to")).to_be_visible()
+    expect(page.get_by_text("12.34")).to_have_count(0)
+    page.get_by_role("link", name="To the start page").click()
+    page.goto(f"{house.url}/billing?mandate={own.id}")
+    expect(page.get_by_text("CHF 12.34").first).to_be_visible()
+
+
+def test_other_rights_are_other_figures_at_once(visits: Visits, house: House) -> None:
+    mandate = house.mandate(pool="12.34")
+    beat = house.somebody("finance", mandate=mandate, language="en")
+    page = visits.open("/billing", beat)
+    expect(page.get_by_text("CHF 12.34").first).to_be_visible()
+    answer = house.root.patch(f"/api/mandates/{mandate.id}/users/{beat.user_id}", json={"role": "member"})
+    assert answer.status_code == 200, answer.text
+    expect(page.get_by_text("12.34")).to_have_count(0, timeout=60_000)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()

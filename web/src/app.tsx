@@ -29,12 +29,12 @@ export function App() {
 }
 
 function usePages(session: Session) {
-  const { mandate, isComing } = useChosenMandate();
-  return { mandate, isComing, pages: ROUTES.filter((page) => page.isFor(session, mandate)) };
+  const { mandate, isComing, isUnknown } = useChosenMandate();
+  return { mandate, isComing, isUnknown, pages: ROUTES.filter((page) => page.isFor(session, mandate)) };
 }
 
 function Pages() {
-  const { mandate, isComing, pages } = usePages(useSession());
+  const { mandate, isComing, isUnknown, pages } = usePages(useSession());
   return (
     <Frame pages={pages} bell={mandate !== null && <Bell />}>
       <Suspense fallback={<Waiting />}>
@@ -46,7 +46,7 @@ function Pages() {
               <Content key={mandate?.id ?? ''} />
             </Route>
           ))}
-          <Route>{isComing ? <Waiting /> : <NotFound />}</Route>
+          <Route>{isComing ? <Waiting /> : <NotFound reason={isUnknown ? 'otherMandate' : 'notFound'} />}</Route>
         </Switch>
       </Suspense>
     </Frame>

@@ -9,7 +9,7 @@ import { setNonce } from 'get-nonce';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
-import { setOnSignedOut } from './shared/api/client.ts';
+import { setOnSignedOut, setOnStaleToken } from './shared/api/client.ts';
 import { ApiProblem } from './shared/api/index.ts';
 import { currentLanguage, setLanguage } from './shared/i18n/index.ts';
 import { forbidMarkup } from './shared/no-markup.ts';
@@ -33,7 +33,11 @@ const client = new QueryClient({
     },
   },
 });
-setOnSignedOut(() => client.setQueryData(SESSION_KEY, null));
+setOnSignedOut(() => {
+  client.setQueryData(SESSION_KEY, null);
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
+});
+setOnStaleToken(() => void client.invalidateQueries({ queryKey: SESSION_KEY }));
 
 // After an upgrade of the server, a page that was open before asks for files that are no longer there: it starts anew.
 const RELOADED = 'bursar.reloaded';

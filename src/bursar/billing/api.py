@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -96,6 +96,17 @@ def _document(api: FastAPI) -> dict[str, Any]:
     return api.openapi_schema
 
 
+def _completed(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """With an id, and kept by nobody unless an answer says otherwise: what one person may see, the next may not."""
+    given = list(headers)
+    names = {name for name, _ in given}
+    if b"x-request-id" not in names:
+        given.append((b"x-request-id", request_id.encode()))
+    if b"cache-control" not in names:
+        given.append((b"cache-control", b"no-store"))
+    return given
+
+
 class _Frame:
     """Around every request: an id, in the log and in the answer, and an end to bodies that never end."""
 
@@ -112,9 +123,7 @@ class _Frame:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"]
-                if not any(name == b"x-request-id" for name, _ in headers):
-                    message["headers"] = [*headers, (b"x-request-id", own_id.encode())]
+                message["headers"] = _completed(message["headers"], own_id)
             await send(message)
 
         with request_id(own_id), from_origin(_origin(scope, own_id)):

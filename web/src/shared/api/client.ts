@@ -6,6 +6,7 @@ const UNSAFE: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 let csrfToken = '';
 let onSignedOut: () => void = () => {};
+let onStaleToken: () => void = () => {};
 
 /** The token of the session, for every request that changes something. */
 export function setCsrfToken(token: string): void {
@@ -15,6 +16,11 @@ export function setCsrfToken(token: string): void {
 /** Called when the API says that nobody is signed in any more. */
 export function setOnSignedOut(callback: () => void): void {
   onSignedOut = callback;
+}
+
+/** Called when the token of the session is not that of the session any more: somebody signed in anew in another tab. */
+export function setOnStaleToken(callback: () => void): void {
+  onStaleToken = callback;
 }
 
 /** Headers that every request of ours has, for those who call `fetch` themselves. */
@@ -30,7 +36,9 @@ const ours: Middleware = {
   async onResponse({ response, schemaPath }) {
     if (response.ok) return;
     if (response.status === 401 && schemaPath !== '/api/session') onSignedOut();
-    throw await problemOf(response);
+    const problem = await problemOf(response);
+    if (problem.code === 'csrf') onStaleToken();
+    throw problem;
   },
   onError({ error }) {
     return error instanceof ApiProblem ? error : new ApiProblem(0, 'network', '');

@@ -1,2 +1,11 @@
 export { payingAccount, useBalance, useUnread } from './balance.ts';
-export { type Account, type Balance, balanceKey, merged, unreadKey, useLiveConnection, useLiveState } from './live.ts';
+export {
+  type Account,
+  type Balance,
+  balanceKey,
+  merged,
+  renewed,
+  unreadKey,
+  useLiveConnection,
+  useLiveState,
+} from './live.ts';

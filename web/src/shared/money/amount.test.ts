@@ -22,10 +22,12 @@ describe('amounts', () => {
     ['CHF 20', '20'],
     ['20 chf', '20'],
     ['\u22125', '-5'],
-  ])('%s is read as %s', (typed, amount) => expect(readAmount(typed)).toBe(amount));
+  ])('%s is read as %s', (typed, amount) => expect(readAmount(typed, 'CHF')).toBe(amount));
 
-  test.each(['', 'ten', '1.2.3', '1,2,3', '.5.', '1.0000000001'])('%j is no amount', (typed) =>
-    expect(readAmount(typed)).toBeNull(),
+  // A comma before three digits is a thousand to some, and a decimal sign to others.
+  test.each(['', 'ten', '1.2.3', '1,2,3', '.5.', '1.0000000001', '1,500', '12,000', 'EUR 50', '50 USD'])(
+    '%j is no amount',
+    (typed) => expect(readAmount(typed, 'CHF')).toBeNull(),
   );
 
   test('shares are between nothing and all', () => {

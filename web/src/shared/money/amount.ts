@@ -38,11 +38,17 @@ export function sumOf(amounts: readonly string[]): string {
 }
 
 /**
- * What somebody typed, as the API takes it: `1'234.50`, `1 234,50` and `CHF 20` are all understood; `null` is no amount.
- * A single comma is a decimal sign, for that is what it is in most of our languages.
+ * What somebody typed, as the API takes it: `1'234.50`, `1 234,50` and `20` are all understood; `null` is no amount.
+ * A single comma is a decimal sign, for that is what it is in most of our languages; but `1,500` is a thousand and a half
+ * to some and one and a half to others, and therefore nothing here. A currency's code is taken for the amount's own only
+ * where it is `currency`.
  */
-export function readAmount(typed: string): string | null {
-  const plain = typed.replace(/[\s'’\u00a0\u202f]|^[A-Za-z]{3}|[A-Za-z]{3}$/gu, '').replace(/[\u2212–]/u, '-');
+export function readAmount(given: string, currency?: string): string | null {
+  const code = /^\s*([A-Za-z]{3})(?![A-Za-z])|(?<![A-Za-z])([A-Za-z]{3})\s*$/u.exec(given);
+  if (code !== null && (code[1] ?? code[2] ?? '').toUpperCase() !== currency) return null;
+  const typed = code === null ? given : given.replace(code[0], '');
+  if (/^\D*[1-9]\d{0,2},\d{3}$/u.test(typed.trim())) return null;
+  const plain = typed.replace(/[\s'’\u00a0\u202f]/gu, '').replace(/[\u2212–]/u, '-');
   const dotted = plain.includes('.') ? plain.replace(/,(?=\d{3})/g, '') : plain.replace(',', '.');
   return DECIMAL.test(dotted) ? dotted.replace(/^\+/, '') : null;
 }

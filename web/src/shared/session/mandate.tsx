@@ -13,12 +13,16 @@ export interface Membership {
   readonly timeZone: string;
   readonly role: 'owner' | 'finance' | 'member' | 'operator';
   readonly userId: string | null;
+  /** Operators may do what operators do in mandates of their own, too. */
+  readonly isOperator?: boolean;
 }
 
 interface Chosen {
   readonly mandate: Membership | null;
   readonly mandates: readonly Membership[];
   readonly choose: (mandateId: string) => void;
+  /** Whether the address names one that this person has nothing to do with. */
+  readonly isUnknown: boolean;
   /** Whether the one that the address names is still being read. */
   readonly isComing: boolean;
 }
@@ -36,10 +40,10 @@ function useMandates(session: Session, wanted: string | null) {
   });
   const mandates = useMemo(
     (): readonly Membership[] => [
-      ...session.mandates,
+      ...session.mandates.map((each) => ({ ...each, isOperator: session.operator })),
       ...(isForeign && foreign.data ? [{ ...foreign.data, role: 'operator' as const, userId: null }] : []),
     ],
-    [session.mandates, isForeign, foreign.data],
+    [session.mandates, session.operator, isForeign, foreign.data],
   );
   return { mandates, isComing: foreign.isLoading };
 }
@@ -71,7 +75,9 @@ export function MandateProvider({ children }: { children: ReactNode }) {
   }, [wanted, isKnown]);
   const chosen = useMemo(() => {
     const byId = (id: string | null) => mandates.find((each) => each.id === id);
-    return { mandate: byId(wanted) ?? byId(stored) ?? mandates[0] ?? null, mandates, choose, isComing };
+    // What the address names is shown, or nothing: never another one in its place.
+    const mandate = wanted === null ? (byId(stored) ?? mandates[0] ?? null) : (byId(wanted) ?? null);
+    return { mandate, mandates, choose, isComing, isUnknown: wanted !== null && mandate === null && !isComing };
   }, [mandates, wanted, stored, choose, isComing]);
   return <ChosenMandate value={chosen}>{children}</ChosenMandate>;
 }
@@ -91,5 +97,5 @@ export function useMandate(): Membership {
 
 /** Whether somebody may see the pool and everybody's calls. */
 export function seesPool(mandate: Membership): boolean {
-  return mandate.role !== 'member';
+  return mandate.role !== 'member' || mandate.isOperator === true;
 }

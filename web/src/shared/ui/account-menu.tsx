@@ -1,9 +1,8 @@
 import { ActionIcon, Menu, SegmentedControl, Select, Stack, Text, useMantineColorScheme } from '@mantine/core';
 import { IconLogout, IconUserCircle } from '@tabler/icons-react';
-import { useQueryClient } from '@tanstack/react-query';
 import { answer, api } from '../api/index.ts';
 import { isLanguage, LANGUAGE_NAMES, LANGUAGES, type Language, setLanguage, useLanguage } from '../i18n/index.ts';
-import { SESSION_KEY, useSession } from '../session/index.ts';
+import { useSession } from '../session/index.ts';
 import { commonTexts } from './texts.ts';
 import { showTrouble } from './trouble.tsx';
 
@@ -52,13 +51,13 @@ function AppearanceChoice() {
 export function AccountMenu() {
   const t = commonTexts.use();
   const session = useSession();
-  const client = useQueryClient();
   const name = session.person.displayName ?? session.person.email;
   const leave = async (path: '/auth/sign-out' | '/auth/sign-out-everywhere') => {
     try {
       await answer(api.POST(path));
-      client.clear();
-      client.setQueryData(SESSION_KEY, null);
+      // A new document: nothing of this person stays in it, nor in what was kept for coming back.
+      sessionStorage.clear();
+      window.location.replace('/');
     } catch (error) {
       showTrouble(error);
     }

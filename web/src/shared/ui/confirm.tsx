@@ -15,17 +15,17 @@ interface ConfirmProps {
   readonly onClose: () => void;
 }
 
-/** Asks before something that cannot be taken back. It closes when it is done. */
+/** Asks before something that cannot be taken back. It closes when it is done, and not before. */
 export function Confirm({ title, children, action, isDangerous = true, onConfirm, onClose }: ConfirmProps) {
   const t = commonTexts.use();
   const doing = useMutation({ mutationFn: onConfirm, onSuccess: onClose });
   return (
-    <Dialog opened title={title} size="md" onClose={onClose}>
+    <Dialog opened title={title} size="md" onClose={() => doing.isPending || onClose()}>
       <Stack gap="md">
         <div>{children}</div>
         {doing.isError && <Trouble error={doing.error} />}
         <Group justify="flex-end">
-          <Button variant="default" onClick={onClose} data-autofocus>
+          <Button variant="default" onClick={onClose} disabled={doing.isPending} data-autofocus>
             {t('cancel')}
           </Button>
           <Button loading={doing.isPending} onClick={() => doing.mutate()} {...(isDangerous ? { color: 'red' } : {})}>

@@ -37,6 +37,7 @@ function Navigation({ pages, className }: { pages: readonly FramePage[]; classNa
 function MandateChoice() {
   const t = commonTexts.use();
   const { mandate, mandates, choose } = useChosenMandate();
+  const [location, navigate] = useLocation();
   if (mandate === null) return null;
   if (mandates.length === 1) {
     return (
@@ -52,7 +53,11 @@ function MandateChoice() {
       aria-label={t('chooseMandate')}
       data={mandates.map(({ id, name }) => ({ value: id, label: name }))}
       value={mandate.id}
-      onChange={(event) => choose(event.currentTarget.value)}
+      onChange={(event) => {
+        choose(event.currentTarget.value);
+        // What is open below a page is the other mandate's.
+        navigate(`/${location.split('/')[1] ?? ''}`);
+      }}
     />
   );
 }

@@ -40,6 +40,8 @@ export const commonTexts = defineTexts('common', {
     serverTrouble: 'Something is wrong on our side. Please try again in a moment.',
     notFound: 'There is no such page.',
     noMandate: 'You do not belong to an organisation yet. Ask its owner for an invitation.',
+    otherMandate:
+      'This page is about an organisation that you do not belong to. Perhaps you are signed in as somebody else.',
     home: 'To the start page',
   },
   de: {
@@ -80,6 +82,8 @@ export const commonTexts = defineTexts('common', {
     serverTrouble: 'Bei uns stimmt etwas nicht. Bitte versuchen Sie es gleich nochmals.',
     notFound: 'Diese Seite gibt es nicht.',
     noMandate: 'Sie gehören noch zu keiner Organisation. Bitten Sie deren Inhaber um eine Einladung.',
+    otherMandate:
+      'Diese Seite handelt von einer Organisation, zu der Sie nicht gehören. Vielleicht sind Sie mit einem anderen Konto angemeldet.',
     home: 'Zur Startseite',
   },
   fr: {
@@ -120,6 +124,8 @@ export const commonTexts = defineTexts('common', {
     serverTrouble: 'Un problème est survenu chez nous. Veuillez réessayer dans un instant.',
     notFound: 'Cette page n’existe pas.',
     noMandate: 'Vous n’appartenez encore à aucune organisation. Demandez une invitation à son propriétaire.',
+    otherMandate:
+      'Cette page concerne une organisation dont vous ne faites pas partie. Peut-être êtes-vous connecté avec un autre compte.',
     home: 'Vers la page d’accueil',
   },
   it: {
@@ -160,6 +166,8 @@ export const commonTexts = defineTexts('common', {
     serverTrouble: 'C’è un problema da parte nostra. Riprovi tra poco.',
     notFound: 'Questa pagina non esiste.',
     noMandate: 'Non appartiene ancora a nessuna organizzazione. Chieda un invito al proprietario.',
+    otherMandate:
+      'Questa pagina riguarda un’organizzazione di cui non fa parte. Forse ha effettuato l’accesso con un altro conto.',
     home: 'Alla pagina iniziale',
   },
 });

@@ -42,7 +42,7 @@ export function showDone(message: string): void {
   notifications.show({ message, closeButtonProps: closing() });
 }
 
-export function NotFound({ reason = 'notFound' }: { reason?: 'notFound' | 'noMandate' }) {
+export function NotFound({ reason = 'notFound' }: { reason?: 'notFound' | 'noMandate' | 'otherMandate' }) {
   const t = commonTexts.use();
   return (
     <Center mih="50vh" p="md">
@@ -50,7 +50,7 @@ export function NotFound({ reason = 'notFound' }: { reason?: 'notFound' | 'noMan
         <Title order={1} size="h3" ta="center">
           {t(reason)}
         </Title>
-        {reason === 'notFound' && (
+        {reason !== 'noMandate' && (
           <Button component={Link} href="/" variant="default">
             {t('home')}
           </Button>

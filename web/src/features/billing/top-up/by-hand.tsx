@@ -2,6 +2,7 @@ import { Button, Group, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { PostedAnswer } from '../../../shared/api/index.ts';
 import { readAmount } from '../../../shared/money/index.ts';
+import { useMandate } from '../../../shared/session/index.ts';
 import { Panel } from '../../../shared/ui/index.ts';
 import { AmountInput, FormTrouble, problemAt } from '../form.tsx';
 import { pageTexts } from '../texts/page.ts';
@@ -11,6 +12,7 @@ import { userOf, useTopUp } from './money-in.ts';
 /** For operators: money that has come in another way. */
 export function ByHand({ account, onPosted }: { account: string; onPosted: (posted: PostedAnswer) => void }) {
   const t = topUpTexts.use();
+  const { currency } = useMandate();
   const words = pageTexts.use();
   const [amount, setAmount] = useState('');
   const [reference, setReference] = useState('');
@@ -22,7 +24,7 @@ export function ByHand({ account, onPosted }: { account: string; onPosted: (post
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const read = readAmount(amount);
+    const read = readAmount(amount, currency);
     setAmountMissing(read === null);
     const note = reference.trim() === '' ? {} : { reference: reference.trim() };
     if (read !== null) topUp.mutate({ amount: read, ...userOf(account), ...note });

@@ -2,6 +2,7 @@ import { Button, Group, Radio, Stack } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import type { PostedAnswer } from '../../../shared/api/index.ts';
 import { isZero, negated, readAmount } from '../../../shared/money/index.ts';
+import { useMandate } from '../../../shared/session/index.ts';
 import { Panel } from '../../../shared/ui/index.ts';
 import { AmountInput, FormTrouble, PersonChoice, problemAt } from '../form.tsx';
 import { pageTexts } from '../texts/page.ts';
@@ -16,12 +17,13 @@ interface MoveProps {
 /** For finance: between the pool and a wallet. */
 export function Move({ person: first, onPosted }: MoveProps) {
   const t = topUpTexts.use();
+  const { currency } = useMandate();
   const words = pageTexts.use();
   const [person, setPerson] = useState(first);
   const [amount, setAmount] = useState('');
   const [isBack, setBack] = useState(false);
   const [wasSent, setSent] = useState(false);
-  const read = readAmount(amount);
+  const read = readAmount(amount, currency);
   const isAmountMissing = read === null || isZero(read) || read.startsWith('-');
   const transfer = useWalletTransfer((posted) => {
     setAmount('');

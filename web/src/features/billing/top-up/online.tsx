@@ -41,7 +41,7 @@ export function Online({ account, online }: { account: string; online: OnlineAns
     nanosOf(each) >= nanosOf(online.minimum) && nanosOf(each) <= nanosOf(online.maximum);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const read = readAmount(amount);
+    const read = readAmount(amount, currency);
     setMissing(read === null);
     if (read !== null) payment.mutate({ amount: read, ...userOf(account) });
   };

@@ -5,7 +5,7 @@ import { useSearchParams } from 'wouter';
 import type { OverviewAnswer, PostedAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
 import { nanosOf, negated } from '../../../shared/money/index.ts';
-import { useMandate } from '../../../shared/session/index.ts';
+import { seesPool, useMandate } from '../../../shared/session/index.ts';
 import { Answered, Nothing } from '../../../shared/ui/index.ts';
 import { BackToConversation } from '../back-to-conversation.tsx';
 import { AccountChoice, POOL } from '../form.tsx';
@@ -71,10 +71,10 @@ function Ways({ overview }: { overview: OverviewAnswer }) {
   const mandate = useMandate();
   const [search] = useSearchParams();
   const person = search.get('for');
-  const [account, setAccount] = useState(person ?? POOL);
+  const [account, setAccount] = useState(person ?? (overview.payer === 'wallet' ? mandate.userId : null) ?? POOL);
   const [posted, setPosted] = useState<PostedAnswer | null>(null);
   const isAble = canTopUp(overview);
-  const isMember = mandate.role === 'member';
+  const isMember = !seesPool(mandate);
   return (
     <Stack gap="lg">
       {posted && <Posted posted={posted} />}

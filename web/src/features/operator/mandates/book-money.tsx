@@ -133,7 +133,7 @@ function useBooking(mandate: MandateAnswer) {
   const form = useForm<Values>({
     initialValues: EMPTY,
     validate: {
-      amount: (amount) => (readAmount(amount) === null ? t('noAmount') : null),
+      amount: (amount) => (readAmount(amount, mandate.currency) === null ? t('noAmount') : null),
       reason: (reason, { kind }) => (kind !== 'topUp' && reason.trim() === '' ? t('reasonMissing') : null),
     },
   });
@@ -141,7 +141,7 @@ function useBooking(mandate: MandateAnswer) {
     setPosting({
       kind,
       userId: userId === '' ? null : userId,
-      amount: readAmount(amount) ?? amount,
+      amount: readAmount(amount, mandate.currency) ?? amount,
       note: (kind === 'topUp' ? reference : reason).trim(),
     }),
   );
