@@ -234,7 +234,7 @@ def test_an_operator_tops_up_whose_link_they_follow(visits: Visits, house: House
 
 def test_a_limit_is_set_and_its_refusal_shown_at_the_field(visits: Visits, house: House) -> None:
     mandate = house.mandate(pool="10.00")
-    page = visits.open("/billing/limits", house.somebody("finance", mandate=mandate))
+    page = visits.open("/billing/limits", house.somebody("finance", mandate=mandate), scheme="dark")
     for _ in range(2):
         page.get_by_role("button", name="Add a limit").click()
         dialog = page.get_by_role("dialog")

@@ -58,7 +58,9 @@ function AccountFigures({ account, isUnlimited }: { account: Account; isUnlimite
   const isOwing = nanosOf(account.posted) < 0n;
   const note = isOwing
     ? own('owed', { amount: format.money(negated(account.posted), currency) })
-    : !isZero(account.creditLimit) && own('creditLine', { amount: format.money(account.creditLimit, currency) });
+    : isZero(account.creditLimit)
+      ? account.payer === 'wallet' && t('ownWallet')
+      : own('creditLine', { amount: format.money(account.creditLimit, currency) });
   return (
     <>
       {!isUnlimited && (
@@ -88,6 +90,11 @@ export function LiveMark() {
   );
 }
 
+/** Whether calls take money from this account, so that it ends some day. */
+function pays({ payer, billingModel, seesPool }: OverviewAnswer, account: Account): boolean {
+  return billingModel !== 'UNLIMITED' && (seesPool || account.payer === payer);
+}
+
 export function Figures({ overview }: { overview: OverviewAnswer }) {
   const t = overviewTexts.use();
   const mandate = useMandate();
@@ -103,7 +110,7 @@ export function Figures({ overview }: { overview: OverviewAnswer }) {
           <Money amount={overview.spentThisMonth} />
         </span>
       </Figure>
-      {account && overview.billingModel !== 'UNLIMITED' && <Lasts overview={overview} />}
+      {account && pays(overview, account) && <Lasts overview={overview} />}
     </dl>
   );
 }
