@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from bursar.billing.models import LANGUAGES, BillingModel, Language, Role, Viewer
-from bursar.billing.refusal import billing_object_for
+from bursar.billing.refusal import billing_object_for, told_since
 from bursar.billing.texts import (
     CATALOGUES,
     choose_language,
@@ -255,3 +255,10 @@ de;q=0,en;q=0,fr;q=0,it;q=0   | de    |         | en
 def test_the_language_is_the_readers(line: str) -> None:
     accept, user, mandate, chosen = (cell.strip() for cell in line.split("|"))
     assert choose_language(accept or None, user or None, mandate or None) == chosen
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.MEMBER])
+def test_shown_again_a_refusal_says_when_finance_was_told(role: Role) -> None:
+    being_told, told = refused(role=role), refused(role=role, notified_at=AT)
+    assert being_told.messages != told.messages
+    assert told_since(being_told, AT, "Europe/Zurich") == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from decimal import Decimal
 
 import asyncpg
@@ -79,6 +80,25 @@ def test_money_ends_in_mid_answer_and_the_same_run_goes_on(house: Installation) 
     assert charges[:2] == paid
     assert len(charges) == 3
     assert Decimal(found["cost"]) == mandate.spent() == Decimal(continued.custom("bursar.cost")[0]["cost"])
+
+
+def test_finance_is_told_of_money_that_ended_in_mid_answer_and_the_thread_says_when(house: Installation) -> None:
+    mandate = house.mandate("0.0065")
+    mandate.change({"notifyEmails": ["kasse@werkstatt.example"]})
+    beat = new_person(mandate, house.first, role="member")
+    thread = beat.thread("chat")
+    billing = beat.run(thread, "Tell me [[tokens=4000]]", "run-1").last["metadata"]["billing"]
+    assert billing["notifiedAt"] is None
+    assert "are being notified" in billing["messageEn"]
+    deadline = time.monotonic() + 60
+    while (found := beat.get(thread)["run"]["billing"])["notifiedAt"] is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found["notifiedAt"] is not None
+    assert "The finance contacts were notified on" in found["messageEn"]
+    assert "wurden am" in found["messageDe"]
+    assert {**billing, **{key: found[key] for key in found if key.startswith(("message", "notified"))}} == found
+    (notice,) = mandate.root.get(f"{mandate.path}/notices").raise_for_status().json()["notices"]
+    assert (notice["kind"], notice["state"]) == ("EXHAUSTED", "SENT")
 
 
 @pytest.mark.parametrize("kind", ["chat", "agent"])

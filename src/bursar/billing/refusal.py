@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from bursar.billing.models import (
     may_see_account,
     may_see_cap,
 )
-from bursar.billing.texts import CapText, TextFacts, refusal_texts
+from bursar.billing.texts import CapText, TextFacts, refusal_texts, told_texts
 from bursar.foundation.money import NANOS_PER_UNIT
 from bursar.ledger.model import Reason, Rejected
 
@@ -96,6 +97,11 @@ def billing_object_for(
         affordable_output_tokens=tokens,
         limit=limit,
     )
+
+
+def told_since(billing: BillingObject, notified_at: datetime, time_zone: str) -> BillingObject:
+    """A refusal that is shown once more, after finance was told: it says when, not that they are being told."""
+    return replace(billing, notified_at=notified_at, messages=told_texts(billing.messages, notified_at, time_zone))
 
 
 def billing_url(public_url: str, mandate_id: UUID) -> str:

@@ -240,6 +240,17 @@ def refusal_texts(facts: TextFacts) -> dict[str, str]:
     return dict(_remembered_texts(facts))
 
 
+def told_texts(messages: Mapping[str, str], told_at: datetime, time_zone: str) -> dict[str, str]:
+    """Texts of a refusal that said finance was being told, now that they were; by language."""
+    told = dict(messages)
+    for language, catalogue in CATALOGUES.items():
+        at = format_time(told_at, time_zone, language)
+        for speaking_of in ("finance", "contact"):
+            sentence = catalogue[f"{speaking_of}.told"].format(at=at)
+            told[language] = told.get(language, "").replace(catalogue[f"{speaking_of}.being_told"], sentence)
+    return {language: text for language, text in told.items() if text}
+
+
 @lru_cache(maxsize=256)
 def _remembered_texts(facts: TextFacts) -> tuple[tuple[Language, str], ...]:
     """A storm of equal refusals is worded once."""

@@ -145,7 +145,8 @@ def refusal_of(command: Reserve | Extend, rejected: Rejected, calls: int = 1) ->
         command.account_id,
         "pool" if command.account_id == command.mandate_id else "wallet",
         rejected.reason,
-        rejected.required_nanos,
+        # What a call holds already is money that it needs, too: without it, its own hold would look like funds.
+        rejected.required_nanos if isinstance(command, Reserve) else command.minimum_total_nanos,
         rejected.available_nanos,
         who.user_id if who is not None else None,
         who.key_id if who is not None else None,

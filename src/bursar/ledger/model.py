@@ -338,7 +338,10 @@ Outcome = Granted | Settled | Posted | Rejected
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A denial for lack of money, for whoever keeps the mandate's alerts in the same transaction."""
+    """A denial for lack of money, for whoever keeps the mandate's alerts in the same transaction.
+
+    `required_nanos` is what the call needs in all: of one that was to grow, what it holds already included.
+    """
 
     mandate_id: UUID
     account_id: UUID

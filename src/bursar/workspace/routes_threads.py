@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.requests import Request
 
+from bursar.billing.billing_object import BillingObject
+from bursar.billing.refusal import told_since
+from bursar.foundation.ids import pool_account_id, wallet_account_id
 from bursar.foundation.problems import invalid_field
 from bursar.identity.access import Action
 from bursar.identity.documented import refusals
 from bursar.identity.entrance import Visitor, as_id, may
 from bursar.identity.wiring import wiring_of
+from bursar.ledger.model import Reason
 from bursar.workspace import threads
 from bursar.workspace.document_store import list_documents
 from bursar.workspace.models import offered_model, offered_models
 from bursar.workspace.run_store import run_in_progress
+from bursar.workspace.threads import Run
 from bursar.workspace.wire import (
     DocumentAnswer,
     ModelAnswer,
@@ -87,6 +93,7 @@ async def get_thread(request: Request, visitor: AtWork, thread_id: ThreadId) -> 
         thread = await threads.find_thread(connection, mandate_id, visitor.person.user_id, thread_id_of(thread_id))
         messages = await threads.dated_messages(connection, mandate_id, thread.thread_id)
         documents = await list_documents(connection, mandate_id, thread.thread_id)
+    thread = replace(thread, run=await _with_news(request, visitor, thread.run))
     return WholeThreadAnswer(
         **ThreadAnswer.fields_of(thread, visitor.mandate.currency),
         messages=[message_answer(message) for message in messages],
@@ -121,6 +128,21 @@ async def delete_thread(request: Request, visitor: AtWork, thread_id: ThreadId) 
             raise run_in_progress()
         await threads.delete_thread(connection, mandate_id, user_id, found)
     return Response(status_code=204)
+
+
+async def _with_news(request: Request, visitor: Visitor, run: Run | None) -> Run | None:
+    """A run that parked while finance was still being told, once they were."""
+    if run is None or run.billing is None or run.billing.get("notifiedAt") is not None:
+        return run
+    billing = BillingObject.from_client_dict(run.billing)
+    if billing.reason is not Reason.BALANCE_EXHAUSTED:
+        return run
+    mandate = visitor.mandate
+    pays = pool_account_id(mandate.mandate_id) if billing.payer == "pool" else wallet_account_id(visitor.person.user_id)
+    told_at = await wiring_of(request).told_at(mandate.mandate_id, pays)
+    if told_at is None:
+        return run
+    return replace(run, billing=told_since(billing, told_at, mandate.time_zone).to_client_dict())
 
 
 def _check_model(request: Request, visitor: Visitor, model: str) -> None:
