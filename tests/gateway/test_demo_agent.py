@@ -9,6 +9,7 @@ import pytest
 
 from bursar.gateway.demo_upstream.agent import asks_to_go_on
 from bursar.gateway.demo_upstream.chat import read_chat
+from bursar.gateway.demo_upstream.messages import read_messages
 from bursar.gateway.demo_upstream.reply import Reply, compose
 from bursar.workspace.history import GO_ON
 
@@ -92,3 +93,39 @@ def test_what_was_cut_off_is_continued_to_the_letter(written: int) -> None:
 def test_only_the_request_to_go_on_is_taken_for_one() -> None:
     assert asks_to_go_on(GO_ON)
     assert not asks_to_go_on("Continue the story, please.")
+
+
+def anthropic(*messages: dict[str, Any]) -> Reply:
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in NAMES]
+    body = {"model": "claude-demo", "max_tokens": 4096, "messages": list(messages), "tools": tools}
+    return compose(read_messages(body), faults=False)
+
+
+def used(name: str, result: Any) -> list[dict[str, Any]]:
+    answered = {"type": "tool_result", "tool_use_id": name, "content": orjson.dumps(result).decode()}
+    return [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": name, "name": name, "input": {}}]},
+        {"role": "user", "content": [answered]},
+    ]
+
+
+def test_spoken_to_in_messages_it_is_the_same_agent() -> None:
+    question = user("What is 3 * 14?")
+    first = anthropic(question)
+    assert first.tool is not None
+    assert first.tool.name == "compute"
+    computed = used("compute", {"expression": "3 * 14", "value": "42"})
+    assert anthropic(question, *computed).text == "3 * 14 = 42, as the calculator says."
+    answered = {"role": "assistant", "content": "42"}
+    following = anthropic(question, *computed, answered, user("And the rent?"))
+    assert following.tool is not None
+    assert following.tool.name == "list_documents"
+
+
+def test_spoken_to_in_messages_it_continues_what_was_cut_off() -> None:
+    question = user("Tell me a story [[tools=list_documents tokens=60]]")
+    listed = used("list_documents", LISTED)
+    whole = anthropic(question, *listed).text
+    begun = " ".join(whole.split()[:20])
+    cut = {"role": "assistant", "content": [{"type": "text", "text": begun}]}
+    assert begun + anthropic(question, *listed, cut, user(GO_ON)).text == whole

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from bursar.gateway.demo_upstream.agent import ToolResult, asks_to_go_on
 from bursar.gateway.demo_upstream.dialect import Body, Dialect, EventStream, count_tokens, event, text_of
 from bursar.gateway.demo_upstream.reply import Reply, Request, Tool, Usage
 
@@ -28,9 +30,44 @@ def _tool_result(content: object) -> str | None:
     return text_of(results[-1].get("content"))[0] if results else None
 
 
+def _parts(message: Body, kind: str) -> list[dict[str, Any]]:
+    content = message["content"]
+    parts = content if isinstance(content, list) else ()
+    return [part for part in parts if isinstance(part, dict) and part.get("type") == kind]
+
+
+def _said(message: Body) -> str:
+    """What a person said; results of tools travel in messages of the user, too."""
+    content = message["content"]
+    return text_of(_parts(message, "text") if isinstance(content, list) else content)[0]
+
+
+def _said_and_written(messages: Sequence[Body]) -> tuple[str, str]:
+    """What a person said last, and what of the answer to it was written before it was cut off."""
+    said = [text for message in messages if message["role"] == "user" and (text := _said(message))]
+    if len(said) > 1 and messages[-1]["role"] == "user" and asks_to_go_on(said[-1]) and said[-1] == _said(messages[-1]):
+        before = messages[-2]
+        return said[-2], _said(before) if before["role"] == "assistant" else ""
+    return said[-1] if said else "", ""
+
+
+def _results(messages: Sequence[Body]) -> tuple[ToolResult, ...]:
+    """Of the tools that were called since a person last said something new."""
+    names: dict[str, str] = {}
+    found: list[ToolResult] = []
+    for message in messages:
+        for call in _parts(message, "tool_use"):
+            names[call["id"]] = call["name"]
+        for result in _parts(message, "tool_result"):
+            found.append(ToolResult(names.get(result["tool_use_id"], ""), text_of(result.get("content"))[0]))
+        if message["role"] == "user" and (said := _said(message)) and not asks_to_go_on(said):
+            found.clear()
+    return tuple(found)
+
+
 def _read(body: Body, limit_tokens: int | None) -> Request:
     messages = body["messages"]
-    users = [message for message in messages if message["role"] == "user"]
+    last_text, written = _said_and_written(messages)
     last = messages[-1]
     tools = body.get("tools") or ()
     choice = body.get("tool_choice") or {}
@@ -38,7 +75,7 @@ def _read(body: Body, limit_tokens: int | None) -> Request:
     return Request(
         model=str(body["model"]),
         stream=bool(body.get("stream")),
-        last_text=text_of(users[-1]["content"])[0] if users else "",
+        last_text=last_text,
         counted_tokens=count_tokens([body.get("system"), *(message["content"] for message in messages)], tools),
         limit_tokens=limit_tokens,
         tools=tuple(Tool(tool["name"], tool["input_schema"]) for tool in tools if "input_schema" in tool)
@@ -46,6 +83,8 @@ def _read(body: Body, limit_tokens: int | None) -> Request:
         else (),
         must_call=wanted,
         tool_result=_tool_result(last["content"]) if last["role"] == "user" else None,
+        results=_results(messages),
+        written=written,
     )
 
 
