@@ -61,6 +61,7 @@ def house(pages: None, cluster: PostgresCluster, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def browser(chromium: str, house: House) -> Iterator[Browser]:
     """Headless, with a profile of its own. Started after the house: Playwright's loop takes up this thread."""
+    expect.set_options(timeout=TIMEOUT_MILLIS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_SWITCHES), headless=True)
         yield browser

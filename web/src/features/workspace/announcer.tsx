@@ -2,6 +2,13 @@ import { useEffect, useRef, useState } from 'react';
 import type { Message, Status } from './client.ts';
 import { workspaceTexts } from './texts.ts';
 
+const MOST_CHARACTERS = 600;
+
+/** Enough to know what was answered; the rest is read where it stands. */
+function beginningOf(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)} …`;
+}
+
 /** Tells screen readers that an answer is being written, and the answer when it is whole: not every word. */
 export function Announcer({ status, messages }: { status: Status; messages: readonly Message[] }) {
   const t = workspaceTexts.use();
@@ -18,7 +25,7 @@ export function Announcer({ status, messages }: { status: Status; messages: read
     const isOver = status === 'idle' && was !== 'idle';
     if (!isOver) return;
     const answer = latest.current.at(-1);
-    setText(answer?.role === 'assistant' ? t('answerCame', { text: answer.content }) : '');
+    setText(answer?.role === 'assistant' ? t('answerCame', { text: beginningOf(answer.content) }) : '');
   }, [status, t]);
   return (
     <div className="visually-hidden" aria-live="polite">

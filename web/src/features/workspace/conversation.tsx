@@ -12,6 +12,7 @@ import { Composer } from './composer.tsx';
 import classes from './conversation.module.css';
 import { Documents } from './documents.tsx';
 import { useDrop } from './drop.ts';
+import { useLateNews } from './late-news.ts';
 import { takeOpening } from './opening.ts';
 import { Progress } from './progress.tsx';
 import { useScrolling } from './scrolling.ts';
@@ -75,6 +76,7 @@ export function Conversation({ threadId, thread }: ConversationProps) {
     [sendNow, toEnd],
   );
   useOpening(threadId, send, add);
+  useLateNews(workspace);
   const hasDocuments = thread?.kind === 'agent';
   const drop = useDrop(hasDocuments ? add : null);
   return (

@@ -1,5 +1,5 @@
 import { Menu, UnstyledButton } from '@mantine/core';
-import { IconCheck, IconChevronDown } from '@tabler/icons-react';
+import { IconChevronDown } from '@tabler/icons-react';
 import type { ModelAnswer } from '../../shared/api/index.ts';
 import { useFormat } from '../../shared/i18n/index.ts';
 import classes from './model-choice.module.css';
@@ -27,21 +27,17 @@ export function ModelChoice({ models, value, onChange }: ModelChoiceProps) {
       </Menu.Target>
       <Menu.Dropdown aria-label={t('model')} className={classes['list']}>
         {!isOffered && <Menu.Label>{t('modelGone')}</Menu.Label>}
-        {models.map((each) => (
-          <ModelItem key={each.model} model={each} isChosen={each.model === value} onChoose={onChange} />
-        ))}
+        <Menu.RadioGroup value={value} onChange={onChange}>
+          {models.map((each) => (
+            <ModelItem key={each.model} model={each} />
+          ))}
+        </Menu.RadioGroup>
       </Menu.Dropdown>
     </Menu>
   );
 }
 
-interface ModelItemProps {
-  readonly model: ModelAnswer;
-  readonly isChosen: boolean;
-  readonly onChoose: (model: string) => void;
-}
-
-function ModelItem({ model, isChosen, onChoose }: ModelItemProps) {
+function ModelItem({ model }: { model: ModelAnswer }) {
   const t = workspaceTexts.use();
   const format = useFormat();
   const prices = t('prices', {
@@ -49,14 +45,9 @@ function ModelItem({ model, isChosen, onChoose }: ModelItemProps) {
     output: format.money(model.outputPerMillion, model.currency),
   });
   return (
-    <Menu.Item
-      role="menuitemradio"
-      aria-checked={isChosen}
-      rightSection={isChosen ? <IconCheck size={16} aria-hidden /> : <span style={{ width: 16 }} />}
-      onClick={() => onChoose(model.model)}
-    >
+    <Menu.RadioItem value={model.model} closeMenuOnClick>
       <span className={classes['model']}>{model.model}</span>
       <span className={classes['prices']}>{prices}</span>
-    </Menu.Item>
+    </Menu.RadioItem>
   );
 }

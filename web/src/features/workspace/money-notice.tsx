@@ -1,9 +1,7 @@
 import { Button } from '@mantine/core';
 import { IconCoins, IconHourglass, IconPlayerPlay } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { answer, api } from '../../shared/api/index.ts';
 import { useFormat, useLanguage } from '../../shared/i18n/index.ts';
 import { type Account, payingAccount, useBalance } from '../../shared/live/index.ts';
 import { useMandate } from '../../shared/session/index.ts';
@@ -11,39 +9,13 @@ import { AskForm, AskState, useOwnRequest } from './ask-for-top-up.tsx';
 import { type Billing, billingText } from './client.ts';
 import { useCountdown } from './countdown.ts';
 import { LimitFacts } from './limit-facts.tsx';
+import { isMoneyThere, usePostedBefore } from './money-there.ts';
 import classes from './notice.module.css';
 import { Notice } from './notice.tsx';
 import type { StandstillProps } from './standstill.tsx';
 import { standstillTexts } from './standstill-texts.ts';
 
 type MoneyNoticeProps = StandstillProps & { readonly billing: Billing };
-
-/** So many times what was missing is no rest of an answer that was cut off, but a top-up. */
-const TOPPED_UP_TIMES = 20;
-
-/**
- * Whether what was missing is there now, as far as this person may see it. `before` is what was left when it stopped:
- * of an answer that was cut off something is given back, which does not carry far.
- */
-export function isMoneyThere(billing: Billing, available: string | null, before: string | null): boolean {
-  if (billing.reason === 'LIMIT_REACHED' || billing.reason === 'FUNDS_HELD' || available === null) return false;
-  const [now, required] = [Number(available), Number(billing.requiredAmount)];
-  if (now < required || now <= 0) return false;
-  return now >= required * TOPPED_UP_TIMES || (before !== null && now > Number(before));
-}
-
-/** What the account had when this refusal came to the page. */
-function useAvailableBefore(billing: Billing): string | null {
-  const mandate = useMandate();
-  const { data } = useQuery({
-    queryKey: ['mandate', mandate.id, 'balance-before', billing.requestId],
-    staleTime: Number.POSITIVE_INFINITY,
-    gcTime: Number.POSITIVE_INFINITY,
-    queryFn: () =>
-      answer(api.GET('/api/mandates/{mandateId}/balance', { params: { path: { mandateId: mandate.id } } })),
-  });
-  return payingAccount(data, mandate, billing.payer)?.available ?? null;
-}
 
 /** What happened, who was told and when, and the one thing that this person can do. */
 export function MoneyNotice(props: MoneyNoticeProps) {
@@ -53,9 +25,9 @@ export function MoneyNotice(props: MoneyNoticeProps) {
   const mandate = useMandate();
   const balance = useBalance();
   const account = payingAccount(balance, mandate, billing.payer);
-  const before = useAvailableBefore(billing);
+  const before = usePostedBefore(billing, account);
   if (billing.reason === 'FUNDS_HELD') return <HeldNotice {...props} />;
-  const isThere = isMoneyThere(billing, account?.available ?? null, before);
+  const isThere = isMoneyThere(billing, account, before);
   return (
     <Notice
       tone={isThere ? 'good' : 'money'}
@@ -64,8 +36,7 @@ export function MoneyNotice(props: MoneyNoticeProps) {
     >
       <p>{isThere ? t('thereIsMoneyText') : billingText(billing, language)}</p>
       {billing.reason === 'LIMIT_REACHED' && <LimitFacts billing={billing} limit={billing.limit} />}
-      {!isThere && <Told billing={billing} />}
-      {account !== null && <AvailableNow account={account} currency={billing.currency} />}
+      {isThere && account !== null && <AvailableNow account={account} currency={billing.currency} />}
       <MoneyActions {...props} isThere={isThere} />
     </Notice>
   );
@@ -88,18 +59,6 @@ export function billingPath(billing: Billing, threadId: string): string {
   const part = billing.reason === 'LIMIT_REACHED' ? 'limits' : 'top-up';
   const query = new URLSearchParams({ mandate: billing.mandateId, return: `/workspace/${threadId}` });
   return `/billing/${part}?${query}`;
-}
-
-function Told({ billing }: { billing: Billing }) {
-  const t = standstillTexts.use();
-  const { timeZone } = useMandate();
-  const format = useFormat(timeZone);
-  if (billing.notifiedAt === null) return null;
-  return (
-    <p className={classes['quiet']}>
-      {t('toldAt', { mandate: billing.mandateName, at: format.dateTime(billing.notifiedAt) })}
-    </p>
-  );
 }
 
 function AvailableNow({ account, currency }: { account: Account; currency: string }) {

@@ -151,7 +151,7 @@ export const workspaceTexts = defineTexts('workspace', {
     otherTool: 'Benutzt {{name}}',
     left: '{{amount}} übrig',
     leftHint: 'Jetzt verfügbar: {{amount}}. Diesen Monat ausgegeben: {{spent}}.',
-    unlimited: 'Ohne Ausgabengrenze',
+    unlimited: 'Ohne Ausgabenlimit',
     notLive: 'Im Moment nicht aktuell',
     demoDocument: 'Was steht in meinen Dokumenten zur Frist?',
     demoCompute: 'Was ist 3 * 14?',

@@ -1,16 +1,18 @@
-import { act, fireEvent, screen } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor } from '@testing-library/react';
 import { describe, expect, it } from 'vitest';
 import type { RequestAnswer } from '../../../shared/api/index.ts';
 import { LANGUAGES, setLanguage } from '../../../shared/i18n/index.ts';
 import { balanceKey } from '../../../shared/live/index.ts';
 import type { Billing, Workspace } from '../client.ts';
-import { billingPath, isMoneyThere } from '../money-notice.tsx';
+import { billingPath } from '../money-notice.tsx';
+import { isMoneyThere } from '../money-there.ts';
 import { Standstill } from '../standstill.tsx';
 import { standstillTexts } from '../standstill-texts.ts';
 import { ANNA, billing, MANDATE, ofMember, pool, prepareBrowser, show, workspace } from './surroundings.tsx';
 
 prepareBrowser();
 
+const BEFORE = ['mandate', MANDATE, 'balance-before', 'request-1'];
 const SINCE = '2026-11-28T08:00:00Z';
 
 function notice(given: Billing, on: Workspace = workspace(given)) {
@@ -64,11 +66,6 @@ describe('the one action', () => {
   });
 });
 
-it('tells who was told and when', () => {
-  const { container } = show(notice({ ...billing.exhausted, notifiedAt: '2026-11-28T08:31:00Z' }));
-  expect(container.textContent).toMatch(/finance contacts of Helvetia Treuhand AG were notified on .*9:31/);
-});
-
 it('changes its language with the page', () => {
   show(notice(billing.exhausted));
   act(() => setLanguage('de', false));
@@ -91,14 +88,29 @@ describe('once there is money', () => {
   });
 
   it.each([
-    ['too little', billing.exhausted, '0.011', '0', false],
-    ['enough, and more than before', billing.exhausted, '0.012', '0.004', true],
-    ['what an answer that was cut off gave back', billing.exhausted, '0.013', '0.013', false],
-    ['much, whatever was before', billing.exhausted, '5', null, true],
-    ['a limit has nothing to do with it', billing.limit, '100', '0', false],
-    ['not visible', billing.exhausted, null, null, false],
-  ])('%s', (_, given, available, before, expected) => {
-    expect(isMoneyThere(given, available, before)).toBe(expected);
+    ['too little', billing.exhausted, ['0.011', '0.011'], '0', false],
+    ['enough, and something came in', billing.exhausted, ['0.012', '0.012'], '0.004', true],
+    ['what an answer that was cut off gave back', billing.exhausted, ['0.013', '0.013'], '0.013', false],
+    ['much, whatever was before', billing.exhausted, ['5', '5'], null, true],
+    ['much, but not for so large a request', billing.tooLarge, ['5', '5'], null, false],
+    ['all of it held by others', billing.exhausted, ['0', '10'], '0', false],
+    ['a limit has nothing to do with it', billing.limit, ['100', '100'], '0', false],
+  ] as const)('%s', (_, given, [available, posted], before, expected) => {
+    const [account] = pool(available).accounts;
+    expect(isMoneyThere(given, account ? { ...account, posted } : null, before)).toBe(expected);
+  });
+
+  it('is not told to whoever may not see it', () => {
+    expect(isMoneyThere(billing.exhausted, null, null)).toBe(false);
+  });
+
+  it('does not take for money what is paid late of an answer that was cut off', async () => {
+    const { client } = show(notice(billing.exhausted), { balance: pool('0.5'), before: pool('0.5') });
+    act(() => void client.setQueryData(balanceKey(MANDATE), pool('0.1')));
+    await waitFor(() => expect(client.getQueryData(BEFORE)).toEqual(pool('0.1')));
+    expect(screen.queryByRole('heading', { name: 'There is credit again' })).toBeNull();
+    act(() => void client.setQueryData(balanceKey(MANDATE), pool('0.2')));
+    expect(await screen.findByRole('heading', { name: 'There is credit again' })).toBeTruthy();
   });
 });
 
