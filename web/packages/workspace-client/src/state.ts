@@ -83,3 +83,9 @@ export const INITIAL_STATE: WorkspaceState = Object.freeze({
 export function isBusy(state: WorkspaceState): boolean {
   return state.status !== 'idle' && state.status !== 'failed';
 }
+
+/** For how long funds are held, where that is what the run stands still for. */
+export function heldSeconds({ error, resumption }: WorkspaceState): number | null {
+  const isHeld = error?.kind === 'insufficient_balance' && error.billing.reason === 'FUNDS_HELD';
+  return isHeld && resumption !== null ? error.billing.retryAfterSeconds : null;
+}

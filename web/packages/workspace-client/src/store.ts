@@ -3,7 +3,7 @@ import { parseEvent } from './events.ts';
 import type { RequestHeaders, WorkspaceOptions } from './options.ts';
 import { type Action, reduce } from './reducer.ts';
 import { EventStreamParser, type ServerSentEvent } from './sse.ts';
-import { INITIAL_STATE, isBusy, type Message, type Resumption, type WorkspaceState } from './state.ts';
+import { heldSeconds, INITIAL_STATE, isBusy, type Message, type Resumption, type WorkspaceState } from './state.ts';
 import { type ServerThread, stateOfThread } from './thread.ts';
 import { sleep, sleepWhileOffline, Watch } from './watch.ts';
 
@@ -23,6 +23,8 @@ export interface WorkspaceStore {
   readonly close: () => void;
 }
 
+/** A hold that stays open is somebody's long answer, or a fault: after so many attempts in a row a person decides. */
+const MOST_SELF_RESUMPTIONS = 20;
 const SILENCE_MILLIS = 45_000;
 const LONGEST_WAIT_MILLIS = 15_000;
 const ATTEMPTS = 40;
@@ -55,6 +57,7 @@ class Store implements WorkspaceStore {
   /** Fires when something else begins: whoever was at work then changes nothing any more. */
   #connection = new AbortController();
   #stopWhenConnected = false;
+  #selfResumptions = 0;
 
   constructor(options: WorkspaceOptions) {
     this.#options = options;
@@ -79,6 +82,7 @@ class Store implements WorkspaceStore {
     const newId = this.#options.newId ?? randomId;
     const runId = newId();
     const message: Message = { id: newId(), role: 'user', content: text, toolCalls: [], cost: null, calls: 0, runId };
+    this.#selfResumptions = 0;
     const connection = this.#connect();
     this.#dispatch({ type: 'sent', message, runId });
     await this.#begin(connection, message, false);
@@ -98,6 +102,11 @@ class Store implements WorkspaceStore {
   };
 
   resume = async (): Promise<void> => {
+    this.#selfResumptions = 0;
+    await this.#resume();
+  };
+
+  async #resume(): Promise<void> {
     const { resumption, unsent } = this.#state;
     if (resumption === null) return;
     const connection = this.#connect();
@@ -106,7 +115,7 @@ class Store implements WorkspaceStore {
     else if (resumption === 'continue') await this.#continue(connection);
     else if (resumption === 'follow') await this.#follow(connection);
     else await this.#take(connection);
-  };
+  }
 
   close = (): void => {
     this.#connection.abort();
@@ -305,7 +314,8 @@ class Store implements WorkspaceStore {
   }
 
   #tellEnd(): void {
-    const seconds = this.#options.retryHeldFunds === false ? null : heldSeconds(this.#state);
+    const isOver = this.#options.retryHeldFunds === false || this.#selfResumptions >= MOST_SELF_RESUMPTIONS;
+    const seconds = isOver ? null : heldSeconds(this.#state);
     if (seconds !== null) this.#dispatch({ type: 'waiting', retryAt: Date.now() + seconds * 1000 });
     const { error } = this.#state;
     if (error !== null) this.#options.onError?.(error);
@@ -317,7 +327,9 @@ class Store implements WorkspaceStore {
     const { retryAt } = this.#state;
     if (retryAt === null || connection.aborted) return;
     await sleep(Math.max(0, retryAt - Date.now()), connection);
-    if (!connection.aborted) await this.resume();
+    if (connection.aborted) return;
+    this.#selfResumptions += 1;
+    await this.#resume();
   }
 
   /** Before another attempt; `false`: there is none. */
@@ -370,12 +382,6 @@ class Store implements WorkspaceStore {
     this.#state = next;
     for (const listener of this.#listeners) listener();
   }
-}
-
-/** For how long funds are held, where that is what the run stands still for. */
-function heldSeconds({ error, resumption }: WorkspaceState): number | null {
-  const isHeld = error?.kind === 'insufficient_balance' && error.billing.reason === 'FUNDS_HELD';
-  return isHeld && resumption !== null ? error.billing.retryAfterSeconds : null;
 }
 
 function resumptionAfter(error: WorkspaceError): Resumption {

@@ -43,6 +43,25 @@ describe('held funds', () => {
     expect(onEnd).toHaveBeenCalledTimes(3);
   });
 
+  it('are not tried for ever: after twenty times in a row somebody decides', async () => {
+    server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), held)));
+    for (let time = 0; time < 20; time += 1) {
+      server.on('POST /runs/id-1/continue', streamed(sse(3 + 2 * time, started(), held)));
+    }
+    const store = workspace(server);
+    const done = store.send('Hello?');
+    for (let time = 0; time < 20; time += 1) {
+      await until(() => store.getState().retryAt !== null && store.getState().lastEventId === 2 + 2 * time);
+      await vi.advanceTimersByTimeAsync(2000);
+    }
+    await done;
+    expect(store.getState()).toMatchObject({ status: 'failed', retryAt: null, resumption: 'continue' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    server.on('POST /runs/id-1/continue', streamed(sse(43, started(), finished())));
+    await store.resume();
+    expect(store.getState()).toMatchObject({ status: 'idle', error: null });
+  });
+
   const waiting = async () => {
     server.on('GET ', json(THREAD)).on('POST /runs', streamed(sse(1, started(), held)));
     const store = workspace(server);
