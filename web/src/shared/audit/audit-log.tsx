@@ -23,11 +23,12 @@ interface AuditLogProps {
   readonly nameOf: (id: string) => string | undefined;
 }
 
+const OF_ORGANISATION = /^(bur_)[0-9a-f]{32}_/;
 const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 
-/** Ids are told by their beginning: whole ones say no more to people, and leave no room. */
+/** Ids are told by their beginning, keys by what is theirs: whole ones say no more to people, and leave no room. */
 function shortened(text: string): string {
-  return ID.test(text) ? `${text.slice(0, 8)}…` : text;
+  return ID.test(text) ? `${text.slice(0, 8)}…` : text.replace(OF_ORGANISATION, '$1…_');
 }
 
 type About = Pick<AuditLogProps, 'timeZone' | 'nameOf'>;

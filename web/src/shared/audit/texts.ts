@@ -340,7 +340,7 @@ export const auditTexts = defineTexts('audit', {
     notifyEmails: 'indirizzi per gli avvisi',
     notifyCooldownSeconds: 'attesa (s)',
     maxHoldSharePercent: 'massimo riservato per chiamata (%)',
-    clientGone: 'quando il client è andato',
+    clientGone: 'quando il client non c’è più',
     usersOnFirstSight: 'persone alla prima vista',
     maxCallsPerMinute: 'chiamate al minuto',
     maxConcurrentCalls: 'chiamate simultanee',

@@ -119,7 +119,7 @@ export const settingsTexts = defineTexts('organisation-settings', {
     callsHint: 'Indirizzi per gli avvisi, soglie e limiti sono nella pagina Fatturazione.',
     share: 'Massimo riservato per chiamata (%)',
     shareHint: 'Del disponibile. Meno consente più chiamate affiancate quando il denaro scarseggia.',
-    gone: 'Quando il programma richiedente è andato',
+    gone: 'Quando il programma che ha chiesto non c’è più',
     DRAIN: 'Leggere la risposta fino in fondo, per conoscerne il costo esatto',
     STOP: 'Fermarsi subito e stimare ciò che è stato prodotto',
     sight: 'Le applicazioni possono aggiungere persone',
