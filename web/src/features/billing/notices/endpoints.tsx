@@ -33,14 +33,40 @@ function useStanding(): (endpoint: Endpoint) => string {
   };
 }
 
+function Revival({ name, revive }: { name: string; revive: () => Promise<unknown> }) {
+  const t = endpointsTexts.use();
+  const reviving = useMutation({
+    mutationFn: revive,
+    onError: showTrouble,
+    onSuccess: () => showDone(t('revived')),
+  });
+  return (
+    <Button
+      size="compact-sm"
+      aria-label={`${t('revive')}: ${name}`}
+      loading={reviving.isPending}
+      onClick={() => reviving.mutate()}
+    >
+      {t('revive')}
+    </Button>
+  );
+}
+
+/** What it has missed: everything since it began to fail. */
+function missedSince({ failingSince, disabledAt }: Endpoint): string | null {
+  return disabledAt === null ? null : (failingSince ?? disabledAt);
+}
+
 interface ActionsProps {
   readonly name: string;
   readonly test: () => Promise<unknown>;
   readonly remove: () => Promise<unknown>;
   readonly rotate?: () => void;
+  /** For what was switched off after it had failed for too long. */
+  readonly revive: (() => Promise<unknown>) | null;
 }
 
-function Actions({ name, test, remove, rotate }: ActionsProps) {
+function Actions({ name, test, remove, rotate, revive }: ActionsProps) {
   const t = endpointsTexts.use();
   const common = commonTexts.use();
   const client = useQueryClient();
@@ -65,6 +91,7 @@ function Actions({ name, test, remove, rotate }: ActionsProps) {
       >
         {t('test')}
       </Button>
+      {revive && <Revival name={name} revive={revive} />}
       {rotate && (
         <Button {...button} aria-label={`${t('rotate')}: ${name}`} onClick={rotate}>
           {t('rotate')}
@@ -107,11 +134,17 @@ export function Channels() {
     queryKey: [...setupKey(path.mandateId), 'channels'],
     queryFn: () => answer(api.GET('/api/mandates/{mandateId}/channels', { params: { path } })),
   });
-  const actions = ({ id, label }: ChannelAnswer) => {
-    const params = { path: { ...path, channelId: id } };
+  const actions = (channel: ChannelAnswer) => {
+    const params = { path: { ...path, channelId: channel.id } };
+    const since = missedSince(channel);
+    const revive = (from: string) =>
+      answer(api.POST('/api/mandates/{mandateId}/channels/{channelId}/replay', { params, body: { since: from } })).then(
+        changed,
+      );
     return (
       <Actions
-        name={label}
+        name={channel.label}
+        revive={since === null ? null : () => revive(since)}
         test={() => answer(api.POST('/api/mandates/{mandateId}/channels/{channelId}/test', { params }))}
         remove={() => answer(api.DELETE('/api/mandates/{mandateId}/channels/{channelId}', { params })).then(changed)}
       />
@@ -156,8 +189,13 @@ function useWebhookColumns(onSecret: (secret: string) => void): readonly Column<
   const path = useMandatePath();
   const stateOf = useStanding();
   const changed = useChanged('webhooks');
-  const actions = ({ id, url }: EndpointAnswer) => {
-    const params = { path: { ...path, webhookId: id } };
+  const actions = (webhook: EndpointAnswer) => {
+    const params = { path: { ...path, webhookId: webhook.id } };
+    const since = missedSince(webhook);
+    const revive = (from: string) =>
+      answer(api.POST('/api/mandates/{mandateId}/webhooks/{webhookId}/replay', { params, body: { since: from } })).then(
+        changed,
+      );
     const rotate = () =>
       answer(api.POST('/api/mandates/{mandateId}/webhooks/{webhookId}/rotate', { params })).then(
         ({ secret }) => onSecret(secret),
@@ -165,7 +203,8 @@ function useWebhookColumns(onSecret: (secret: string) => void): readonly Column<
       );
     return (
       <Actions
-        name={url}
+        name={webhook.url}
+        revive={since === null ? null : () => revive(since)}
         rotate={() => void rotate()}
         test={() => answer(api.POST('/api/mandates/{mandateId}/webhooks/{webhookId}/test', { params }))}
         remove={() => answer(api.DELETE('/api/mandates/{mandateId}/webhooks/{webhookId}', { params })).then(changed)}

@@ -4,7 +4,6 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { answer, api, type SilenceAnswer } from '../../../shared/api/index.ts';
 import { useFormat } from '../../../shared/i18n/index.ts';
-import { useMandate } from '../../../shared/session/index.ts';
 import {
   Answered,
   type Column,
@@ -102,7 +101,8 @@ export function Silences() {
   const t = noticesTexts.use();
   const words = pageTexts.use();
   const kindName = noticeKindTexts.use();
-  const format = useFormat(useMandate().timeZone);
+  // In the reader's own zone, in which it was chosen.
+  const format = useFormat();
   const [isAdding, setAdding] = useState(false);
   const nameOf = ({ kind }: SilenceAnswer) => (kind === null ? t('allKinds') : kindName(kind));
   const columns: readonly Column<SilenceAnswer>[] = [
