@@ -45,15 +45,17 @@ export function useOwnRequest(isNeeded: boolean, since: string | null): RequestA
   return requestFor(data?.requests ?? [], userId, since);
 }
 
+const DECISIONS = { OPEN: 'asked', APPROVED: 'approved', DECLINED: 'declined' } as const;
+
 /** What became of the request. */
-export function AskState({ request }: { request: RequestAnswer }) {
+export function AskState({ request, isLimit }: { request: RequestAnswer; isLimit: boolean }) {
   const t = standstillTexts.use();
   const { timeZone } = useMandate();
   const format = useFormat(timeZone);
   const at = format.dateTime(request.decidedAt ?? request.createdAt);
   return (
     <p className={classes['quiet']} data-state={request.state}>
-      {t(request.state === 'OPEN' ? 'asked' : request.state === 'APPROVED' ? 'approved' : 'declined', { at })}
+      {t(request.state === 'APPROVED' && isLimit ? 'approvedLimit' : DECISIONS[request.state], { at })}
     </p>
   );
 }

@@ -37,6 +37,10 @@ export function Composer(props: ComposerProps) {
   useEffect(() => {
     if (hasKeyboard()) field.current?.focus({ preventScroll: true });
   }, []);
+  // The button that let it go on is gone with its notice: the keyboard must not be left nowhere.
+  useEffect(() => {
+    if (isBusy && document.activeElement === document.body) field.current?.focus({ preventScroll: true });
+  }, [isBusy]);
   const isEmpty = text.trim() === '';
   const send = () => {
     if (isBusy || isEmpty) return;

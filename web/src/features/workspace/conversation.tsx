@@ -86,7 +86,7 @@ export function Conversation({ threadId, thread }: ConversationProps) {
           <Turns workspace={workspace} threadId={threadId} thread={thread} onSend={send} />
         </div>
       </div>
-      <Announcer status={status} messages={state.messages} />
+      <Announcer status={status} messages={state.messages} error={state.error} />
       <div className={classes['below']}>
         {!scrolling.isAtEnd && <ToEnd onClick={toEnd} />}
         <Composer

@@ -82,7 +82,7 @@ function MoneyActions(props: MoneyNoticeProps & { isThere: boolean }) {
   const goesOn = isThere || request?.state === 'APPROVED';
   return (
     <>
-      {mustAsk && !isThere && request && <AskState request={request} />}
+      {mustAsk && !isThere && request && <AskState request={request} isLimit={isLimit} />}
       <div className={classes['actions']}>
         {billing.userAction === 'TOP_UP_SELF' && !isThere && (
           <Button component={Link} href={billingPath(billing, threadId)}>

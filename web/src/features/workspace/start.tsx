@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { ModelAnswer } from '../../shared/api/index.ts';
 import { Composer } from './composer.tsx';
+import { keepDraft } from './draft.ts';
 import { ModelChoice } from './model-choice.tsx';
 import { leaveOpening, type Opening } from './opening.ts';
 import classes from './start.module.css';
@@ -19,6 +20,7 @@ export function Start({ models }: { models: readonly ModelAnswer[] }) {
   const t = workspaceTexts.use();
   const [, navigate] = useLocation();
   const addThread = useAddThread();
+  const [tries, setTries] = useState(0);
   const [kind, setKind] = useRemembered<Kind>(KIND, ['agent', 'chat']);
   const [model, setModel] = useRemembered(
     MODEL,
@@ -33,6 +35,11 @@ export function Start({ models }: { models: readonly ModelAnswer[] }) {
         onSuccess: ({ id }) => {
           leaveOpening(id, opening);
           navigate(pathOf(id));
+        },
+        onError: () => {
+          if (opening.text === null) return;
+          keepDraft('new', opening.text);
+          setTries((before) => before + 1);
         },
       },
     );
@@ -57,6 +64,7 @@ export function Start({ models }: { models: readonly ModelAnswer[] }) {
           <ModelChoice models={models} value={model} onChange={setModel} />
         </div>
         <Composer
+          key={tries}
           draft="new"
           isBusy={addThread.isPending}
           canStop={false}

@@ -34,7 +34,7 @@ describe('the meter', () => {
 
   it('has no end where nothing is refused for money', () => {
     const { container } = show(<BudgetMeter />, { balance: pool('-4'), overview: { billingModel: 'UNLIMITED' } });
-    expect(text(container)).toBe('No spending limit');
+    expect(text(container)).toBe('Metered only');
   });
 });
 
