@@ -35,9 +35,6 @@ class Gallery:
     people: dict[Visitor, Somebody | None]
     pages: tuple[Shown, ...]
 
-    def named(self, name: str) -> Shown:
-        return next(page for page in self.pages if page.name == name)
-
 
 def parts(base: str, names: tuple[str, ...], visitor: Visitor) -> Iterator[Shown]:
     for name in names:

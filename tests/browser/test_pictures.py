@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.gallery import Gallery, Shown, furnished, organisation_at_work
+from tests.browser.gallery import Gallery, furnished
 from tests.browser.house import House, Language, Somebody
 from tests.browser.visits import Scheme, Visits, assert_fits
 
@@ -121,8 +121,10 @@ def test_every_page_looks_right(
 
 
 def test_a_page_looks_right(visits: Visits, house: House) -> None:
-    anna, _ = organisation_at_work(house)
+    anna = house.somebody("owner")
+    assert anna.mandate is not None
+    anna.mandate.made("keys", {"kind": "service", "name": "Client portal", "allowedModels": ["demo-*"]})
     page = look(visits, anna, "phone", "dark", "de")
-    page.goto(Shown("mandate-keys", "/mandate/keys", "anna").path)
+    page.goto("/mandate/keys")
     expect(page.get_by_role("rowheader").filter(has_text="Client portal")).to_be_visible()
     assert_well(page, "de")
