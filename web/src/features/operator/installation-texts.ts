@@ -4,7 +4,7 @@ import { defineTexts } from '../../shared/i18n/index.ts';
 export const installationTexts = defineTexts('operator-installation', {
   en: {
     alertsHint: 'What needs an operator. The same is mailed to the operators’ address, where one is set.',
-    noAlerts: 'Nothing needs you.',
+    noAlerts: 'Nothing to do at the moment.',
     alert: 'What',
     kind: 'Kind',
     UPSTREAM_ACCOUNT: 'Our account with a provider',
@@ -47,7 +47,7 @@ export const installationTexts = defineTexts('operator-installation', {
   de: {
     alertsHint:
       'Was einen Betreiber braucht. Dasselbe geht per E-Mail an die Adresse der Betreiber, wo eine gesetzt ist.',
-    noAlerts: 'Nichts braucht Sie.',
+    noAlerts: 'Zurzeit ist nichts zu tun.',
     alert: 'Was',
     kind: 'Art',
     UPSTREAM_ACCOUNT: 'Unser Konto bei einem Anbieter',
@@ -90,7 +90,7 @@ export const installationTexts = defineTexts('operator-installation', {
   },
   fr: {
     alertsHint: 'Ce qui demande un exploitant. Le même est envoyé à l’adresse des exploitants, si elle est définie.',
-    noAlerts: 'Rien ne vous demande.',
+    noAlerts: 'Rien à faire pour l’instant.',
     alert: 'Quoi',
     kind: 'Type',
     UPSTREAM_ACCOUNT: 'Notre compte chez un fournisseur',
@@ -133,7 +133,7 @@ export const installationTexts = defineTexts('operator-installation', {
   },
   it: {
     alertsHint: 'Ciò che richiede un gestore. Lo stesso va per e-mail all’indirizzo dei gestori, se impostato.',
-    noAlerts: 'Niente la richiede.',
+    noAlerts: 'Nulla da fare al momento.',
     alert: 'Che cosa',
     kind: 'Tipo',
     UPSTREAM_ACCOUNT: 'Il nostro conto presso un fornitore',
