@@ -180,7 +180,7 @@ def the_books_agree(page: Page, mandate: Mandate, threads: tuple[str, ...]) -> N
     assert sum(Decimal(each["cost"]) for each in told) == spent
     assert pool_of(mandate) == Decimal("1.0150") - spent
     listed = page.get_by_role("navigation").get_by_role("listitem").filter(has_text="3 * 14")
-    expect(listed).to_contain_text(f"{Decimal(told[-1]['cost']):.2f}")
+    expect(listed).to_contain_text(f"{Decimal(told[-1]['cost']):.4f}")
 
 
 def test_a_member_asks_finance_agrees_and_the_member_hears(visits: Visits, house: House) -> None:

@@ -1,3 +1,4 @@
+import { IconSquare, IconSquareCheck } from '@tabler/icons-react';
 import bash from 'highlight.js/lib/languages/bash';
 import css from 'highlight.js/lib/languages/css';
 import diff from 'highlight.js/lib/languages/diff';
@@ -55,9 +56,19 @@ function TableBox({ children }: { children: ReactNode }) {
   );
 }
 
+/** Of a list of tasks. */
+function TaskMark({ isDone }: { isDone: boolean }) {
+  const t = workspaceTexts.use();
+  const Mark = isDone ? IconSquareCheck : IconSquare;
+  return (
+    <Mark size={18} stroke={1.7} role="img" aria-label={t(isDone ? 'done' : 'toDo')} className={classes['task']} />
+  );
+}
+
 const COMPONENTS: Components = {
   a: ({ href, children }) => <SafeLink href={href}>{children}</SafeLink>,
   img: ({ src, alt }) => <ImageLink src={typeof src === 'string' ? src : undefined} alt={alt} />,
+  input: ({ checked }) => <TaskMark isDone={checked === true} />,
   table: ({ children }) => <TableBox>{children}</TableBox>,
   pre: ({ children }) => <CodeBlock>{children}</CodeBlock>,
   // The page's own headings are above these.

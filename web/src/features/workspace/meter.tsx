@@ -2,6 +2,7 @@ import { Tooltip } from '@mantine/core';
 import { useFormat } from '../../shared/i18n/index.ts';
 import { payingAccount, useBalance, useLiveState } from '../../shared/live/index.ts';
 import { useMandate } from '../../shared/session/index.ts';
+import { amountLeft } from './amounts.ts';
 import classes from './meter.module.css';
 import { workspaceTexts } from './texts.ts';
 import { useOverview } from './threads.ts';
@@ -13,15 +14,6 @@ export function shareLeft(available: string, spent: string): number {
 }
 
 const LOW_SHARE = 0.1;
-const SMALL = 1;
-
-/** Small amounts with four decimals, so that a call can be seen to move them; never more than there is. */
-export function shownLeft(available: string): string {
-  if (Math.abs(Number(available)) >= SMALL) return available;
-  const [whole = '0', fraction = ''] = available.split('.');
-  return `${whole}.${fraction.slice(0, 4)}`;
-}
-
 /** The money left for this person's calls, live and quiet; nothing for those who may not see it. */
 export function BudgetMeter() {
   const t = workspaceTexts.use();
@@ -34,8 +26,7 @@ export function BudgetMeter() {
   if (overview.billingModel === 'UNLIMITED') return <span className={classes['words']}>{t('unlimited')}</span>;
   const account = payingAccount(balance, mandate, overview.payer);
   if (balance === undefined || account === null) return null;
-  const isSmall = Math.abs(Number(account.available)) < SMALL;
-  const amount = (isSmall ? format.exactMoney : format.money)(shownLeft(account.available), balance.currency);
+  const amount = amountLeft(format, account.available, balance.currency);
   const share = shareLeft(account.available, overview.spentThisMonth);
   const spent = format.money(overview.spentThisMonth, balance.currency);
   const hint = t('leftHint', { amount: format.exactMoney(account.available, balance.currency), spent });

@@ -1,5 +1,6 @@
 import { Loader } from '@mantine/core';
 import { useFormat } from '../../shared/i18n/index.ts';
+import { callCost } from './amounts.ts';
 import type { WorkspaceState } from './client.ts';
 import classes from './conversation.module.css';
 import { workspaceTexts } from './texts.ts';
@@ -15,7 +16,7 @@ export function Progress({ state }: { state: WorkspaceState }) {
   const figures: string[] = [];
   if (steps > 1) figures.push(t('stepNow', { step: steps }));
   if (runCost !== null && currency !== null && Number(runCost) > 0) {
-    figures.push(t('costSoFar', { amount: format.money(runCost, currency) }));
+    figures.push(t('costSoFar', { amount: callCost(format, runCost, currency) }));
   }
   return (
     <div className={classes['progress']}>

@@ -7,6 +7,7 @@ import type { ThreadAnswer } from '../../shared/api/index.ts';
 import { useFormat } from '../../shared/i18n/index.ts';
 import { useMandate } from '../../shared/session/index.ts';
 import { Confirm, commonTexts, Dialog, PagedList, SendForm, showDone, useSending } from '../../shared/ui/index.ts';
+import { callCost } from './amounts.ts';
 import { workspaceTexts } from './texts.ts';
 import classes from './thread-list.module.css';
 import { useChangeThread, useDeleteThread, useThreads } from './threads.ts';
@@ -75,7 +76,7 @@ function ThreadItem({ thread, isChosen, onChosen, onRename, onDelete }: ThreadIt
   const title = thread.title || t('untitled');
   const KindIcon = thread.kind === 'agent' ? IconRobot : IconMessage;
   const about = [format.relative(thread.updatedAt, sinceWhen(thread.updatedAt))];
-  if (Number(thread.cost) > 0) about.push(format.money(thread.cost, thread.currency));
+  if (Number(thread.cost) > 0) about.push(callCost(format, thread.cost, thread.currency));
   return (
     <li className={classes['item']} data-chosen={isChosen || undefined}>
       <Link

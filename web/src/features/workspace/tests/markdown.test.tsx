@@ -89,6 +89,13 @@ describe('Markdown', () => {
     expect(set('```brainfuck\n+++\n```').querySelector('pre')?.textContent).toContain('+++');
   });
 
+  it('names the marks of a list of tasks', () => {
+    const container = set('- [x] rent\n- [ ] deposit');
+    expect(screen.getByRole('img', { name: 'done' })).toBeTruthy();
+    expect(screen.getByRole('img', { name: 'to do' })).toBeTruthy();
+    expect(container.querySelector('input')).toBeNull();
+  });
+
   it('keeps the headings below those of the page', () => {
     const container = set('# One\n\n## Two\n\n###### Six');
     expect([...container.querySelectorAll('h1, h2')]).toEqual([]);

@@ -1,7 +1,9 @@
 import { act, screen, waitFor } from '@testing-library/react';
 import { describe, expect, it } from 'vitest';
+import { createFormat } from '../../../shared/i18n/index.ts';
 import { balanceKey } from '../../../shared/live/index.ts';
-import { BudgetMeter, shareLeft, shownLeft } from '../meter.tsx';
+import { amountLeft, callCost } from '../amounts.ts';
+import { BudgetMeter, shareLeft } from '../meter.tsx';
 import { ANNA, MANDATE, pool, prepareBrowser, show } from './surroundings.tsx';
 
 prepareBrowser();
@@ -38,12 +40,24 @@ describe('the meter', () => {
   });
 });
 
+const plain = (amount: string) => amount.replace(/\u00a0/g, ' ');
+const english = createFormat('en-CH');
+
 it.each([
-  ['12.345678901', '12.345678901'],
-  ['0.047515000', '0.0475'],
-  ['-0.000099', '-0.0000'],
-])('%s is shown as %s', (available, shown) => {
-  expect(shownLeft(available)).toBe(shown);
+  ['12.345678901', 'CHF 12.35'],
+  ['0.047595000', 'CHF 0.0475'],
+  ['0.000099', 'CHF 0.00'],
+])('of %s is left %s', (amount, shown) => {
+  expect(plain(amountLeft(english, amount, 'CHF'))).toBe(shown);
+});
+
+it.each([
+  ['1.234567', 'CHF 1.23'],
+  ['0.012650000', 'CHF 0.0127'],
+  ['0.000792', 'CHF 0.00079'],
+  ['0', 'CHF 0.00'],
+])('a call of %s costs %s', (amount, shown) => {
+  expect(plain(callCost(english, amount, 'CHF'))).toBe(shown);
 });
 
 it.each([
