@@ -222,3 +222,32 @@ async def test_after_a_gap_everything_is_looked_at_again(money: MoneySide, heard
     finally:
         await observer.stop()
     assert money.clock.at == START
+
+
+async def test_a_page_that_fails_keeps_the_later_ones_from_nothing(
+    money: MoneySide, heard: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mandates = await low(money, 3)
+    observer = Observer(
+        money.database.ledger_pool,
+        changes=heard,
+        now=money.clock.now,
+        pace=ObservingPace(look_seconds=0.0, hurry_seconds=0.0, accounts=1),
+    )
+    burdened, looked_at = min(mandates), looking.low_balances
+
+    async def low_balances(connection: Connection, looked: Looked) -> Any:
+        rows = await looked_at(connection, looked)
+        if any(row["mandate_id"] == burdened for row in rows):
+            raise asyncpg.QueryCanceledError("statement timeout")
+        return rows
+
+    monkeypatch.setattr(looking, "low_balances", low_balances)
+    await observer.start()
+    try:
+        async with asyncio.timeout(60):
+            while await told(money, mandates) < 2:  # noqa: ASYNC110 -- as above
+                await asyncio.sleep(0.02)
+    finally:
+        await observer.stop()
+        await set_balance(money, burdened, 900 * CENT)  # No later test is to find it.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
@@ -51,6 +52,7 @@ Seen: TypeAlias = Iterator[tuple[AlertKey, Observation]]
 _BALANCE_KINDS: Final = (BALANCE_LOW.name,)
 _CAP_KINDS: Final = (LIMIT_NEAR.name, LIMIT_REACHED.name)
 _BURN_KINDS: Final = (RUNNING_OUT.name,)
+_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _TROUBLE: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
@@ -221,26 +223,30 @@ class Observer:
     async def _run(self) -> None:
         next_burn = 0.0
         while True:
-            try:
-                await self.look_at_changes()
-                await self.look_at_next_page()
-                if self._burn_place is not None:
-                    await self._look_at_burn_page(self._burn_place)
-                elif time.monotonic() >= next_burn:
-                    next_burn = time.monotonic() + self._pace.burn_seconds
-                    await self._look_at_vouchers()
-                    await self._look_at_burn_page(FIRST)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                log.warning("notices_not_observed", error=repr(error))
-                self._doubt()
-            except Exception:
-                log.exception("notices_observer_failed")
-                self._doubt()
+            await self._tried(self.look_at_changes, self._doubt)
+            await self._tried(self.look_at_next_page)
+            if self._burn_place is not None:
+                await self._tried(partial(self._look_at_burn_page, self._burn_place))
+            elif time.monotonic() >= next_burn:
+                next_burn = time.monotonic() + self._pace.burn_seconds
+                await self._tried(self._look_at_vouchers)
+                await self._tried(partial(self._look_at_burn_page, FIRST))
             await asyncio.sleep(self._pace.hurry_seconds if self._in_doubt else self._pace.look_seconds)
 
+    async def _tried(self, look: Callable[[], Awaitable[object]], missed: Callable[[], None] = lambda: None) -> None:
+        """One look that goes wrong keeps none of the others from theirs. No hurry where the database has trouble."""
+        try:
+            await look()
+        except Exception as error:
+            if isinstance(error, _AWAY):
+                log.warning("notices_not_observed", error=repr(error))
+            else:
+                log.exception("notices_observer_failed")
+            self._in_doubt.clear()
+            missed()
+
     def _doubt(self) -> None:
-        """What was taken may not have been looked at: all of it again, but no hurry where the database has trouble."""
-        self._in_doubt.clear()
+        """What was taken may not have been looked at: all of it again."""
         if self._changes is not None:
             self._changes.doubt()
 
