@@ -96,7 +96,7 @@ def test_an_operator_brings_an_organisation_in(visits: Visits, house: House) -> 
     with dialog(page, button(page, "Next"), "Top up?") as confirm:
         expect(confirm).to_contain_text(f"50.00 Swiss francs are credited: Shared credit, {name}.")
         button(confirm, re.compile("^Post CHF")).click()
-    expect(page.get_by_text("The account now holds CHF 50.00.")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="Shared credit")).to_contain_text("CHF 50.00")
     page.get_by_role("link", name="People and keys").click()
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
     part(page, "Invitations")
@@ -209,6 +209,26 @@ def test_a_member_sees_and_makes_keys_of_their_own_only(visits: Visits, house: H
     expect(page.get_by_role("rowheader").filter(has_text="Phone")).to_be_visible()
     page.goto("/mandate/members")
     expect(page.get_by_role("heading", name="There is no such page.")).to_be_visible()
+
+
+def test_an_owner_sets_the_organisation_and_an_operator_its_terms(visits: Visits, house: House) -> None:
+    anna = house.somebody("owner")
+    assert anna.mandate is not None
+    page = visits.open("/mandate/settings", anna)
+    page.get_by_role("textbox", name="Name", exact=True).fill("Werkstatt GmbH")
+    button(page, "Save").first.click()
+    expect(page.get_by_role("heading", level=1, name="Werkstatt GmbH")).to_be_visible()
+    page.get_by_label("Stop at once").check()
+    button(page, "Save").nth(1).click()
+    terms = f"{anna.mandate.path}/billing-settings"
+    eventually(lambda: house.root.get(terms).json()["clientGone"] == "STOP")
+    expect(page.get_by_role("combobox", name="Billing model")).to_have_count(0)
+    page = visits.open(f"/mandate/settings?mandate={anna.mandate.id}", house.operator())
+    choose(page, page.get_by_role("combobox", name="Billing model"), "On account, up to a limit")
+    page.get_by_label("Credit limit").fill("1'000")
+    button(page, "Save").nth(2).click()
+    eventually(lambda: house.root.get(terms).json()["billingModel"] == "POSTPAY")
+    assert house.root.get(terms).json()["creditLimit"] == "1000.000000000"
 
 
 def walk(page: Page, base: str, parts: tuple[str, ...]) -> None:
