@@ -13,6 +13,7 @@ interface Values extends Record<string, unknown> {
   clientGone: SettingsAnswer['clientGone'];
   usersOnFirstSight: boolean;
   exhaustedBelow: string;
+  lowBalanceThreshold: string;
 }
 
 /** How calls are treated: owner and finance decide. */
@@ -20,13 +21,14 @@ export function CallsForm({ known }: { known: Tagged<SettingsAnswer> }) {
   const { id: mandateId, currency } = useMandate();
   const t = settingsTexts.use();
   const common = commonTexts.use();
-  const { maxHoldSharePercent, clientGone, usersOnFirstSight, exhaustedBelow } = known.data;
+  const { maxHoldSharePercent, clientGone, usersOnFirstSight, exhaustedBelow, lowBalanceThreshold } = known.data;
   const form = useForm<Values>({
     initialValues: {
       maxHoldSharePercent,
       clientGone,
       usersOnFirstSight,
       exhaustedBelow: exhaustedBelow === null ? '' : plainAmount(exhaustedBelow),
+      lowBalanceThreshold: lowBalanceThreshold === null ? '' : plainAmount(lowBalanceThreshold),
     },
   });
   const sent = useSending({
@@ -37,6 +39,7 @@ export function CallsForm({ known }: { known: Tagged<SettingsAnswer> }) {
         clientGone: values.clientGone,
         usersOnFirstSight: values.usersOnFirstSight,
         exhaustedBelow: amountOrNull(values.exhaustedBelow),
+        lowBalanceThreshold: amountOrNull(values.lowBalanceThreshold),
         ...(values.maxHoldSharePercent === '' ? {} : { maxHoldSharePercent: values.maxHoldSharePercent }),
       }),
     onDone: () => showDone(common('saved')),
@@ -70,6 +73,13 @@ export function CallsForm({ known }: { known: Tagged<SettingsAnswer> }) {
           inputMode="decimal"
           maw={320}
           {...form.getInputProps('exhaustedBelow')}
+        />
+        <TextInput
+          label={t('low', { currency })}
+          description={t('lowHint')}
+          inputMode="decimal"
+          maw={320}
+          {...form.getInputProps('lowBalanceThreshold')}
         />
       </SendForm>
     </Panel>

@@ -19,6 +19,8 @@ export const settingsTexts = defineTexts('organisation-settings', {
     below: 'Counts as used up below ({{currency}})',
     belowHint:
       'With so little left, a refusal says that the money has run out; with more, that this one call is too large. Empty: set by the last top-up.',
+    low: 'Counts as low below ({{currency}})',
+    lowHint: 'Beside the thresholds of the notices on the billing page. Empty: only those.',
     terms: 'Terms',
     termsHint: 'Set by the operator.',
     termsOperator: 'What this organisation pays and owes, and how much of the installation it may take.',
@@ -55,6 +57,8 @@ export const settingsTexts = defineTexts('organisation-settings', {
     below: 'Gilt als aufgebraucht unter ({{currency}})',
     belowHint:
       'Bei so wenig Rest sagt eine Ablehnung, dass das Geld aufgebraucht ist; bei mehr, dass dieser eine Aufruf zu gross ist. Leer: nach der letzten Aufladung.',
+    low: 'Gilt als knapp unter ({{currency}})',
+    lowHint: 'Neben den Schwellen der Meldungen auf der Seite Guthaben. Leer: nur jene.',
     terms: 'Bedingungen',
     termsHint: 'Vom Betreiber festgelegt.',
     termsOperator: 'Was diese Organisation zahlt und schuldet und wie viel der Installation sie beanspruchen darf.',
@@ -91,6 +95,8 @@ export const settingsTexts = defineTexts('organisation-settings', {
     below: 'Considéré comme épuisé sous ({{currency}})',
     belowHint:
       'Avec si peu de reste, un refus dit que l’argent est épuisé ; au-dessus, que cet appel est trop grand. Vide : selon la dernière recharge.',
+    low: 'Considéré comme bas sous ({{currency}})',
+    lowHint: 'En plus des seuils des avis sur la page Facturation. Vide : seulement ceux-là.',
     terms: 'Conditions',
     termsHint: 'Fixées par l’exploitant.',
     termsOperator: 'Ce que cette organisation paie et doit, et la part de l’installation qu’elle peut prendre.',
@@ -127,6 +133,8 @@ export const settingsTexts = defineTexts('organisation-settings', {
     below: 'Considerato esaurito sotto ({{currency}})',
     belowHint:
       'Con un resto così piccolo un rifiuto dice che il denaro è finito; con di più, che questa chiamata è troppo grande. Vuoto: secondo l’ultima ricarica.',
+    low: 'Considerato scarso sotto ({{currency}})',
+    lowHint: 'Oltre alle soglie degli avvisi nella pagina Fatturazione. Vuoto: solo quelle.',
     terms: 'Condizioni',
     termsHint: 'Stabilite dal gestore.',
     termsOperator: 'Ciò che l’organizzazione paga e deve, e quanta parte dell’installazione può occupare.',
