@@ -84,7 +84,7 @@ export function Secret({ secret, onClose }: { secret: string; onClose: () => voi
   const t = endpointsTexts.use();
   const common = commonTexts.use();
   return (
-    <Dialog opened title={t('secretTitle')} onClose={onClose}>
+    <Dialog opened title={t('secretTitle')} closeOnEscape={false} onClose={onClose}>
       <Stack>
         <Text>{t('secretHint')}</Text>
         <Copyable label={t('secret')} text={secret} />
