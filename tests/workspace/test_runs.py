@@ -133,6 +133,25 @@ def test_stop_ends_a_run_from_any_worker_and_keeps_what_was_written(house: Insta
     assert_problem(problem, 409, "not_resumable")
 
 
+def test_what_is_stopped_before_its_first_word_and_read_to_its_end_costs_what_the_journal_says(
+    house: Installation,
+) -> None:
+    anna = house.person()
+    anna.mandate.change({"clientGone": "DRAIN"})
+    thread = anna.thread("chat")
+    with anna.running(thread, "Slowly [[delay_ms=3000 tokens=50]]", "run-1") as (stream, chunks):
+        next(chunks)
+        anna.mandate.wait_for_a_hold()
+        anna.stop(thread, "run-1")
+        for _ in chunks:
+            pass
+    assert stream.last["outcome"] == {"type": "cancelled"}
+    assert stream.text == ""
+    (charge,) = anna.mandate.charges()
+    assert Decimal(charge["amount"]) > 0
+    assert anna.get(thread)["cost"] == charge["amount"]
+
+
 def test_one_run_at_a_time_in_a_thread(house: Installation) -> None:
     anna = house.person()
     anna.mandate.change({"clientGone": "STOP"})

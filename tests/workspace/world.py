@@ -149,13 +149,21 @@ class Mandate:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    def held(self) -> Decimal:
+        """Of the pool."""
+        pool = self.root.get(f"{self.path}/balance").raise_for_status().json()["accounts"][0]
+        return Decimal(pool["held"])
+
+    def wait_for_a_hold(self) -> None:
+        deadline = time.monotonic() + 60
+        while self.held() == 0:
+            assert time.monotonic() < deadline, "nothing is held"
+            time.sleep(0.02)
+
     def charges(self) -> list[dict[str, Any]]:
         """What was charged, oldest first, once nothing is held any more."""
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            pool = self.root.get(f"{self.path}/balance").raise_for_status().json()["accounts"][0]
-            if Decimal(pool["held"]) == 0:
-                break
+        while time.monotonic() < deadline and self.held() != 0:
             time.sleep(0.05)
         rows = self.root.get(f"{self.path}/transfers").raise_for_status().json()["transfers"]
         return [row for row in reversed(rows) if row["kind"] == "CHARGE"]

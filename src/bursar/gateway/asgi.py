@@ -19,6 +19,9 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EVENT_STREAM: Final = b"text/event-stream"
 
+ADMITTED: Final = "bursar.admitted"
+"""In the scope of a call from within: a callable that is told the id of every hold that is granted for it, at once."""
+
 CONNECTION: Final = "bursar.connection"
 """The extension by which our own server (`impatience.py`) offers its `Connection`."""
 

@@ -11,7 +11,18 @@ import structlog
 
 from bursar.foundation.ids import new_id
 from bursar.gateway.admission import Admission, Admitted, Asked, Refused
-from bursar.gateway.asgi import AsgiApp, Client, ClientGone, Receive, RequestHead, Scope, Send, read_body, send_answer
+from bursar.gateway.asgi import (
+    ADMITTED,
+    AsgiApp,
+    Client,
+    ClientGone,
+    Receive,
+    RequestHead,
+    Scope,
+    Send,
+    read_body,
+    send_answer,
+)
 from bursar.gateway.call import Call
 from bursar.gateway.callers import CallParty, identify
 from bursar.gateway.dialects.seam import Dialect, ErrorAnswer, FaultKind, GatewayFault
@@ -98,6 +109,8 @@ class Gateway:
         try:
             admitted = await self._admit(dialect, head, receive, hold_id, entered)
             while True:
+                if (told := scope.get(ADMITTED)) is not None:
+                    told(hold_id)
                 call = Call(self.wiring, self._admission, dialect, admitted)
                 stall_seconds = self.wiring.client_stall_seconds
                 client = Client(scope, receive, send, stall_seconds=stall_seconds, on_gone=call.client_gone)

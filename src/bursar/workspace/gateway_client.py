@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx2
 
-from bursar.gateway.asgi import AsgiApp, Message, Scope
+from bursar.gateway.asgi import ADMITTED, AsgiApp, Message, Scope
 
 BASE_URL: Final = "http://gateway.internal"
 _QUEUED_MESSAGES: Final = 64
@@ -44,7 +44,13 @@ class GatewayTransport(httpx2.AsyncBaseTransport):
         request.headers["authorization"] = f"Bearer {self._new_token()}"
         exchange = _Exchange(request, await request.aread())
         exchange.start(app)
-        status, headers = await exchange.head()
+        try:
+            status, headers = await exchange.head()
+        except BaseException:
+            # Stopped before its first byte: where the gateway reads the answer to its end, it costs all the same.
+            for request_id in exchange.admitted:
+                self._on_paid(request_id)
+            raise
         if request.method == "POST" and status < 300:
             self._on_paid(UUID(dict(headers)[b"x-request-id"].decode()))
         if status == 429:
@@ -62,6 +68,7 @@ class _Exchange:
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(_QUEUED_MESSAGES)
         self._gone = asyncio.Event()
         self._is_read = False
+        self.admitted: list[UUID] = []
 
     def start(self, app: AsgiApp) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(app), name="workspace-gateway-call")
@@ -76,6 +83,7 @@ class _Exchange:
             "path": url.path,
             "query_string": url.query,
             "headers": [(name.lower(), value) for name, value in self._request.headers.raw],
+            ADMITTED: self.admitted.append,
         }
         try:
             await app(scope, self._receive, self._send)
