@@ -123,3 +123,15 @@ async def test_a_listener_has_a_connection_of_its_own(database: Database) -> Non
 
 async def test_addresses_do_not_show_passwords(database_addresses: DatabaseAddresses) -> None:
     assert "postgresql://" not in repr(database_addresses)
+
+
+async def test_group_commits_go_by_plain_index_scans(database: Database) -> None:
+    """Only these mark dead entries. By a bitmap, a call read all holds that had been settled since the last vacuum."""
+    plan_of_open_holds = """
+        EXPLAIN SELECT amount_nanos FROM hold
+         WHERE mandate_id = gen_random_uuid() AND account_id = ANY(ARRAY[gen_random_uuid()]) AND state = 'PENDING'"""
+    async with database.engine_pool.acquire() as connection:
+        assert await connection.fetchval("SHOW enable_bitmapscan") == "off"
+        plan = "\n".join(row[0] for row in await connection.fetch(plan_of_open_holds))
+    assert "Bitmap" not in plan
+    assert "Index Scan" in plan
