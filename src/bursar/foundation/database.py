@@ -48,8 +48,9 @@ _BY_KEY: Final[Mapping[str, str]] = {
     "plan_cache_mode": "force_generic_plan",
 }
 """For statements that look rows up by their keys and nothing else, as group commits do: whatever the statistics say of
-a table that has just begun to grow, they go by the index, and are planned once and not at each execution. Not by a bitmap: such a scan marks no dead entries
-as dead, and each call would walk past all holds that were settled since the last vacuum."""
+a table that has just begun to grow, they go by the index, and are planned once and not at each execution. Not by a
+bitmap: such a scan marks no dead entries as dead, and each call would walk past all that was settled since the last
+vacuum."""
 _PLAN_BY_KEY: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _BY_KEY.items())
 _PLAN_FOR_MANY: Final = (
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_hashjoin', 'on', true),"
